@@ -1,0 +1,133 @@
+//! HOTP: a counter as the moving factor (RFC 4226).
+
+use subtle::Choice;
+
+use crate::mac::KeyedMac;
+use crate::window::{LAST, Selection};
+use crate::{Algorithm, Digits, Otp, TokenKey, Verdict};
+
+/// Computes an HOTP value with HMAC-SHA-1 (RFC 4226 §5.3).
+///
+/// ```
+/// # use otp_core::{Digits, TokenKey, hotp};
+/// let key = TokenKey::from(*b"12345678901234567890");
+/// assert_eq!(hotp(&key, 0, Digits::SIX).as_str(), "755224"); // RFC 4226 Appendix D, first row
+/// ```
+#[must_use]
+pub fn hotp(key: &TokenKey, counter: u64, digits: Digits) -> Otp {
+    Hotp {
+        algorithm: Algorithm::Sha1,
+        digits,
+    }
+    .generate(key, counter)
+}
+
+/// The parameters of an HOTP token. The default is RFC 4226's: SHA-1, 6 digits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Hotp {
+    /// Hash function; RFC 4226 knows SHA-1 alone, the others follow RFC 6238 §1.2.
+    pub algorithm: Algorithm,
+    /// Digits of each value.
+    pub digits: Digits,
+}
+
+/// Replay state of an HOTP token: what must survive a restart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HotpState {
+    /// Smallest counter that may still be accepted; `u64::MAX` means that the token is exhausted.
+    pub next: u64,
+}
+
+/// A counter whose code was given. Only a search makes one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct HotpMatch {
+    /// The counter of the code.
+    pub counter: u64,
+    /// [`HotpState::next`] once the code is spent: `counter + 1`. Of a replay: as it was.
+    pub next: u64,
+}
+
+impl HotpMatch {
+    /// The state to commit before the code is accepted.
+    #[must_use]
+    pub const fn state(self) -> HotpState {
+        HotpState { next: self.next }
+    }
+}
+
+impl Hotp {
+    /// Counters below [`HotpState::next`] that a search computes to tell a replayed code from a wrong one.
+    pub const LOOK_BEHIND: u32 = 10;
+
+    /// Computes the value of one counter.
+    #[must_use]
+    pub fn generate(&self, key: &TokenKey, counter: u64) -> Otp {
+        KeyedMac::new(self.algorithm, key).otp(counter, self.digits)
+    }
+
+    /// Looks for `otp` among the counters `next ..= next + look_ahead` (RFC 4226 §7.2), nearest first, and among the
+    /// [`LOOK_BEHIND`](Self::LOOK_BEHIND) spent counters below them.
+    ///
+    /// If the value belongs to a fresh and to a spent counter alike it is [`Verdict::Fresh`] at the fresh one. All values are
+    /// computed and compared in constant time, also when `otp` has another number of digits. A counter takes about 0.1 µs.
+    pub fn verify(&self, key: &TokenKey, otp: &Otp, state: HotpState, look_ahead: u32) -> Verdict<HotpMatch> {
+        let mac = KeyedMac::new(self.algorithm, key);
+        let mut selection = Selection::new();
+        for counter in Self::candidates(state, look_ahead.into()) {
+            let hit = mac.otp(counter, self.digits).ct_eq(otp);
+            selection.offer(hit, counter >= state.next, counter.abs_diff(state.next), counter);
+        }
+        Self::verdict(selection, state)
+    }
+
+    /// Finds the counter of a token that is ahead of the window by two consecutive codes (RFC 4226 §7.4).
+    ///
+    /// `first` is looked for among the counters `next ..= next + look_ahead`, and `second` must be the code of the counter
+    /// after it. The match is that of `second`; both codes are spent with it. A pair of which a code has been spent before
+    /// is [`Verdict::Replayed`].
+    pub fn resynchronize(
+        &self,
+        key: &TokenKey,
+        first: &Otp,
+        second: &Otp,
+        state: HotpState,
+        look_ahead: u32,
+    ) -> Verdict<HotpMatch> {
+        let mac = KeyedMac::new(self.algorithm, key);
+        let mut selection = Selection::new();
+        let mut first_hit = Choice::from(0);
+        for counter in Self::candidates(state, u64::from(look_ahead).saturating_add(1)) {
+            let code = mac.otp(counter, self.digits);
+            let pair_hit = first_hit & code.ct_eq(second);
+            // The first code's counter, one below, must be fresh as well: hence `>`.
+            selection.offer(
+                pair_hit,
+                counter > state.next,
+                counter.abs_diff(state.next),
+                counter,
+            );
+            first_hit = code.ct_eq(first);
+        }
+        Self::verdict(selection, state)
+    }
+
+    fn candidates(state: HotpState, look_ahead: u64) -> impl Iterator<Item = u64> {
+        let first = state.next.saturating_sub(Self::LOOK_BEHIND.into());
+        first..=state.next.saturating_add(look_ahead).min(LAST)
+    }
+
+    fn verdict(selection: Selection, state: HotpState) -> Verdict<HotpMatch> {
+        selection.verdict(
+            // `counter <= LAST`: the sum does not saturate.
+            |counter| HotpMatch {
+                counter,
+                next: counter.saturating_add(1),
+            },
+            |counter| HotpMatch {
+                counter,
+                next: state.next,
+            },
+        )
+    }
+}

@@ -30,6 +30,15 @@ pub enum Verdict<M> {
 }
 
 impl<M> Verdict<M> {
+    /// The same verdict about something made of the match.
+    pub fn map<N>(self, make: impl FnOnce(M) -> N) -> Verdict<N> {
+        match self {
+            Self::Fresh(matched) => Verdict::Fresh(make(matched)),
+            Self::Replayed(matched) => Verdict::Replayed(make(matched)),
+            Self::Unmatched => Verdict::Unmatched,
+        }
+    }
+
     /// The match that may be accepted.
     #[must_use]
     pub fn fresh(self) -> Option<M> {

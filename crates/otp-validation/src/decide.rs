@@ -1,0 +1,391 @@
+//! The decision: one pure function from a snapshot, a client, a credential and the time to a verdict and its effects.
+//!
+//! The order is part of the contract. Whatever is cheap and says nothing about the credential comes first; the code is
+//! looked at before the password, and it is spent only when everything else holds:
+//!
+//! 1. client and user exist, are enabled and have not expired;
+//! 2. the same packet, or a twin, of a recent acceptance: its verdict, nothing spent;
+//! 3. lock-out;
+//! 4. candidate tokens: enabled, proven;
+//! 5. the code, over the window of every candidate, without early exit;
+//! 6. the password, at most once;
+//! 7. the effects.
+
+use otp_core::{Otp, Verdict as CodeVerdict};
+
+use crate::{
+    Acceptance, Account, Client, CredentialDigest, Effect, Factor, Grammar, Lockout, PacketDigest,
+    PasswordHash, Reason, Token, TokenId, TokenMode, TokenStatus, UnixTime,
+};
+
+/// For how many seconds the same packet gets the verdict that it had. libkrad sends again for 5 s, other clients for up
+/// to 30 s (RFC 5080 §2.2.1).
+pub const SAME_PACKET_LIFE: u64 = 30;
+
+/// How many twins one acceptance may have.
+pub const MAX_TWINS: u32 = 3;
+
+/// A credential as it came in, with the digests that tell repetitions from new attempts.
+#[derive(Clone, Copy)]
+pub struct Attempt<'a> {
+    /// The octets of User-Password.
+    pub credential: &'a [u8],
+    /// Keyed digest of user and credential.
+    pub credential_digest: CredentialDigest,
+    /// Keyed digest of client and packet.
+    pub packet: PacketDigest,
+}
+
+/// What the user is to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Let in, once the effects are durable.
+    Accept,
+    /// Refuse.
+    Reject,
+}
+
+/// A verdict, why, and what it changes.
+#[derive(Clone, Debug)]
+#[must_use = "a decision means nothing until its effects are committed"]
+pub struct Decision {
+    /// Accept or reject.
+    pub verdict: Verdict,
+    /// Why.
+    pub reason: Reason,
+    /// The token whose code was recognised, be it fresh or not.
+    pub token: Option<TokenId>,
+    /// What must be durable before the answer leaves.
+    pub effects: Vec<Effect>,
+}
+
+impl Decision {
+    /// A rejection that changes nothing.
+    pub fn reject(reason: Reason) -> Self {
+        Self {
+            verdict: Verdict::Reject,
+            reason,
+            token: None,
+            effects: Vec::new(),
+        }
+    }
+
+    fn repeat(reason: Reason, acceptance: &Acceptance, effects: Vec<Effect>) -> Self {
+        Self {
+            verdict: Verdict::Accept,
+            reason,
+            token: Some(acceptance.token),
+            effects,
+        }
+    }
+
+    fn failure(
+        account: &Account,
+        factor: Factor,
+        reason: Reason,
+        token: Option<TokenId>,
+        now: UnixTime,
+    ) -> Self {
+        let lockout = account.lockout.after_failure(factor, now);
+        Self {
+            verdict: Verdict::Reject,
+            reason,
+            token,
+            effects: vec![Effect::SetLockout(lockout)],
+        }
+    }
+}
+
+/// How far a decision has come.
+#[derive(Debug)]
+pub enum Progress<'a> {
+    /// Decided.
+    Decided(Decision),
+    /// The code is right; whether the password is, only a slow hash (or a directory) can tell.
+    NeedsPassword(PasswordCheck<'a>),
+}
+
+/// A decision that waits for one password check.
+#[derive(Debug)]
+#[must_use = "conclude it with the outcome of the password check"]
+pub struct PasswordCheck<'a> {
+    account: &'a Account,
+    hash: &'a PasswordHash,
+    password: &'a [u8],
+    accept: Decision,
+    now: UnixTime,
+}
+
+impl<'a> PasswordCheck<'a> {
+    /// The hash to check against.
+    pub fn hash(&self) -> &'a PasswordHash {
+        self.hash
+    }
+
+    /// The password that came in.
+    pub fn password(&self) -> &'a [u8] {
+        self.password
+    }
+
+    /// The decision, now that the password is known to be right or wrong.
+    pub fn conclude(self, password_is_right: bool) -> Decision {
+        if password_is_right {
+            return self.accept;
+        }
+        Decision::failure(
+            self.account,
+            Factor::Password,
+            Reason::WrongPassword,
+            self.accept.token,
+            self.now,
+        )
+    }
+}
+
+/// Decides one attempt on `account`, which came through `client`, at `now`.
+///
+/// Where nobody has the name there is no account to decide on: that is [`Reason::UnknownUser`], and looks like any
+/// other rejection on the wire.
+pub fn decide<'a>(
+    account: &'a Account,
+    client: &Client,
+    attempt: &Attempt<'a>,
+    now: UnixTime,
+) -> Progress<'a> {
+    match settled_without_code(account, client, attempt, now) {
+        Some(decision) => Progress::Decided(decision),
+        None => judge(account, client, attempt, now),
+    }
+}
+
+/// Steps 1 to 3: what is decided without a look at the code.
+fn settled_without_code(
+    account: &Account,
+    client: &Client,
+    attempt: &Attempt<'_>,
+    now: UnixTime,
+) -> Option<Decision> {
+    let refusal = if !client.enabled {
+        Reason::ClientDisabled
+    } else if !account.user.enabled {
+        Reason::UserDisabled
+    } else if account.user.expires_at.is_some_and(|end| now >= end) {
+        Reason::UserExpired
+    } else if let Some(decision) = repetition(account, client, attempt, now) {
+        return Some(decision);
+    } else if account.lockout.is_locked(now) {
+        Reason::Locked
+    } else if attempt.credential.is_empty() {
+        Reason::NoCredential
+    } else {
+        return None;
+    };
+    Some(Decision::reject(refusal))
+}
+/// The verdict of an earlier acceptance, if this is its packet again or a twin of it.
+fn repetition(account: &Account, client: &Client, attempt: &Attempt<'_>, now: UnixTime) -> Option<Decision> {
+    let mut recent = account.acceptances.iter().filter(|acceptance| {
+        acceptance.client == client.id
+            && account
+                .tokens
+                .iter()
+                .any(|token| token.id == acceptance.token && token.enabled)
+    });
+    let same_packet = recent.clone().find(|acceptance| {
+        now.distance(acceptance.at) <= SAME_PACKET_LIFE
+            && (acceptance.packet == attempt.packet || acceptance.twin_packets.contains(&attempt.packet))
+    });
+    if let Some(acceptance) = same_packet {
+        return Some(Decision::repeat(Reason::SamePacket, acceptance, Vec::new()));
+    }
+    if client.repeat_grace == 0 || attempt.credential.is_empty() {
+        return None;
+    }
+    let first = recent.find(|acceptance| {
+        now.distance(acceptance.at) <= u64::from(client.repeat_grace)
+            && acceptance.twins < MAX_TWINS
+            && acceptance.credential == attempt.credential_digest
+    })?;
+    let effect = Effect::Twin {
+        of: first.packet,
+        packet: attempt.packet,
+    };
+    Some(Decision::repeat(Reason::Twin, first, vec![effect]))
+}
+
+/// Steps 4 to 7: candidates, code, password, effects.
+fn judge<'a>(account: &'a Account, client: &Client, attempt: &Attempt<'a>, now: UnixTime) -> Progress<'a> {
+    let grammar = grammar_for(account, client);
+    let mut candidates = account
+        .tokens
+        .iter()
+        .filter(|token| token.enabled && token.status == TokenStatus::Active)
+        .peekable();
+    if candidates.peek().is_none() {
+        return Progress::Decided(Decision::reject(Reason::NoActiveToken));
+    }
+    if grammar.has_password() && account.user.password.is_none() {
+        return Progress::Decided(Decision::reject(Reason::NoPassword));
+    }
+    let mut best = Recognised::NotACode;
+    for token in candidates {
+        // Every candidate is searched, so that time does not tell which of several tokens matched.
+        let recognised = recognise(token, grammar, attempt.credential, now);
+        best = best.or_better(recognised);
+    }
+    let (token, matched, next, password) = match best {
+        Recognised::Fresh {
+            token,
+            matched,
+            next,
+            password,
+        } => (token, matched, next, password),
+        Recognised::Replayed { token } => {
+            let decision = Decision {
+                token: Some(token),
+                ..Decision::reject(Reason::ReplayedCode)
+            };
+            return Progress::Decided(decision);
+        }
+        Recognised::Wrong => {
+            return Progress::Decided(Decision::failure(
+                account,
+                Factor::Otp,
+                Reason::WrongCode,
+                None,
+                now,
+            ));
+        }
+        Recognised::NotACode => return Progress::Decided(Decision::reject(Reason::NotACode)),
+    };
+    let accept = accept(account, client, attempt, now, Consumed { token, matched, next });
+    match &account.user.password {
+        Some(hash) if grammar.has_password() => Progress::NeedsPassword(PasswordCheck {
+            account,
+            hash,
+            password,
+            accept,
+            now,
+        }),
+        _ => Progress::Decided(accept),
+    }
+}
+
+/// The client's grammar, else the user's, else what follows from whether the user has a password.
+fn grammar_for(account: &Account, client: &Client) -> Grammar {
+    client
+        .grammar
+        .or(account.user.grammar)
+        .unwrap_or(match account.user.password {
+            Some(_) => Grammar::PasswordOtp,
+            None => Grammar::Otp,
+        })
+}
+
+/// What one token makes of a credential, from worst to best.
+enum Recognised<'a> {
+    NotACode,
+    Wrong,
+    Replayed {
+        token: TokenId,
+    },
+    Fresh {
+        token: TokenId,
+        matched: u64,
+        next: u64,
+        password: &'a [u8],
+    },
+}
+
+impl Recognised<'_> {
+    fn rank(&self) -> u8 {
+        match self {
+            Self::NotACode => 0,
+            Self::Wrong => 1,
+            Self::Replayed { .. } => 2,
+            Self::Fresh { .. } => 3,
+        }
+    }
+
+    /// The better of the two; the earlier token where both are as good.
+    fn or_better(self, other: Self) -> Self {
+        if other.rank() > self.rank() { other } else { self }
+    }
+}
+
+fn recognise<'a>(token: &Token, grammar: Grammar, credential: &'a [u8], now: UnixTime) -> Recognised<'a> {
+    let Some((otp, password)) = grammar.split(credential, token.mode.digits()) else {
+        return Recognised::NotACode;
+    };
+    match verify(token, &otp, now) {
+        CodeVerdict::Fresh((matched, next)) => Recognised::Fresh {
+            token: token.id,
+            matched,
+            next,
+            password,
+        },
+        CodeVerdict::Replayed(_) => Recognised::Replayed { token: token.id },
+        CodeVerdict::Unmatched => Recognised::Wrong,
+    }
+}
+
+/// Searches the window of `token`; the match is the counter or step, and the next one that may be accepted.
+pub(crate) fn verify(token: &Token, otp: &Otp, now: UnixTime) -> CodeVerdict<(u64, u64)> {
+    match &token.mode {
+        TokenMode::Hotp {
+            hotp,
+            state,
+            look_ahead,
+        } => hotp
+            .verify(&token.key, otp, *state, *look_ahead)
+            .map(|found| (found.counter, found.next)),
+        TokenMode::Totp { totp, state, window } => match totp.time_step(now.0) {
+            Ok(step) => totp
+                .verify(&token.key, otp, step, *state, *window)
+                .map(|found| (found.step.get(), found.next)),
+            // A clock before T0: no step exists, so no code can be right.
+            Err(_) => CodeVerdict::Unmatched,
+        },
+    }
+}
+
+struct Consumed {
+    token: TokenId,
+    matched: u64,
+    next: u64,
+}
+
+fn accept(
+    account: &Account,
+    client: &Client,
+    attempt: &Attempt<'_>,
+    now: UnixTime,
+    spent: Consumed,
+) -> Decision {
+    let Consumed { token, matched, next } = spent;
+    let mut effects = vec![
+        Effect::Consume { token, matched, next },
+        Effect::Remember(Acceptance {
+            packet: attempt.packet,
+            credential: attempt.credential_digest,
+            client: client.id,
+            token,
+            at: now,
+            twins: 0,
+            twin_packets: Vec::new(),
+        }),
+    ];
+    if account.lockout != Lockout::default() {
+        effects.push(Effect::SetLockout(Lockout::default()));
+    }
+    Decision {
+        verdict: Verdict::Accept,
+        reason: Reason::Accepted,
+        token: Some(token),
+        effects,
+    }
+}
+
+#[cfg(test)]
+#[path = "decide_tests.rs"]
+mod tests;

@@ -1,0 +1,164 @@
+//! Why a request was decided as it was: one list for logs, audit and `otpctl`, never for the wire.
+
+use std::fmt;
+
+/// Why a request was accepted or rejected.
+///
+/// [`Reason::code`] is stable and meant for logs, filters and scripts; [`Reason::explain`] is for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The code was right and new, and so was everything else.
+    Accepted,
+    /// The very packet that was accepted a moment ago: same verdict, nothing spent.
+    SamePacket,
+    /// Another packet with the credential accepted a moment ago (a KDC or client that sent again): same verdict, nothing spent.
+    Twin,
+    /// The client that sent the request is disabled.
+    ClientDisabled,
+    /// The request has no User-Name, or one that cannot name a user.
+    InvalidUserName,
+    /// No such user.
+    UnknownUser,
+    /// The user is disabled.
+    UserDisabled,
+    /// The user's time has run out.
+    UserExpired,
+    /// Too many failures; the lock ends by itself.
+    Locked,
+    /// The request carries no User-Password (or one that cannot be decoded).
+    NoCredential,
+    /// The authentication method cannot be used here (CHAP, EAP …).
+    UnsupportedMethod,
+    /// The user has no enabled, proven token.
+    NoActiveToken,
+    /// The credential does not contain a code of any of the user's tokens.
+    NotACode,
+    /// The code is none of those that could be right now.
+    WrongCode,
+    /// The code was right, but a code at or after it has been accepted already.
+    ReplayedCode,
+    /// The code was right, the password was not.
+    WrongPassword,
+    /// The grammar asks for a password, the user has none.
+    NoPassword,
+    /// The account kept changing under the decision.
+    Contended,
+    /// The store did not confirm the acceptance: no disk, no Accept.
+    StoreFailure,
+    /// The deadline passed before there was a decision.
+    DeadlineExceeded,
+}
+
+impl Reason {
+    /// Every reason, for documentation and for tests.
+    pub const ALL: [Self; 20] = [
+        Self::Accepted,
+        Self::SamePacket,
+        Self::Twin,
+        Self::ClientDisabled,
+        Self::InvalidUserName,
+        Self::UnknownUser,
+        Self::UserDisabled,
+        Self::UserExpired,
+        Self::Locked,
+        Self::NoCredential,
+        Self::UnsupportedMethod,
+        Self::NoActiveToken,
+        Self::NotACode,
+        Self::WrongCode,
+        Self::ReplayedCode,
+        Self::WrongPassword,
+        Self::NoPassword,
+        Self::Contended,
+        Self::StoreFailure,
+        Self::DeadlineExceeded,
+    ];
+
+    /// The stable name: lower case, words joined by hyphens.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::SamePacket => "same-packet",
+            Self::Twin => "twin",
+            Self::ClientDisabled => "client-disabled",
+            Self::InvalidUserName => "invalid-user-name",
+            Self::UnknownUser => "unknown-user",
+            Self::UserDisabled => "user-disabled",
+            Self::UserExpired => "user-expired",
+            Self::Locked => "locked",
+            Self::NoCredential => "no-credential",
+            Self::UnsupportedMethod => "unsupported-method",
+            Self::NoActiveToken => "no-active-token",
+            Self::NotACode => "not-a-code",
+            Self::WrongCode => "wrong-code",
+            Self::ReplayedCode => "replayed-code",
+            Self::WrongPassword => "wrong-password",
+            Self::NoPassword => "no-password",
+            Self::Contended => "contended",
+            Self::StoreFailure => "store-failure",
+            Self::DeadlineExceeded => "deadline-exceeded",
+        }
+    }
+
+    /// One sentence for a person: what happened and, where there is something to do, what.
+    pub const fn explain(self) -> &'static str {
+        match self {
+            Self::Accepted => "The code was right and had not been used; it is spent now.",
+            Self::SamePacket => {
+                "The same packet again: it gets the answer it had, and nothing more is spent."
+            }
+            Self::Twin => {
+                "A second packet with the credential that was accepted a moment ago: it gets the same answer, and nothing more is spent."
+            }
+            Self::ClientDisabled => "The client is disabled.",
+            Self::InvalidUserName => {
+                "The request does not name a user (empty, not UTF-8, or control characters)."
+            }
+            Self::UnknownUser => "There is no such user; `otpctl user add` makes one.",
+            Self::UserDisabled => "The user is disabled; `otpctl user enable` changes that.",
+            Self::UserExpired => "The user has expired.",
+            Self::Locked => "Too many failures in a row; the lock ends by itself.",
+            Self::NoCredential => "The request carries no User-Password.",
+            Self::UnsupportedMethod => "Only PAP (User-Password) can carry this credential.",
+            Self::NoActiveToken => {
+                "The user has no enabled token that has proven a code; see `otpctl token list` and `otpctl token verify`."
+            }
+            Self::NotACode => "The credential holds no code of the length that the user's tokens show.",
+            Self::WrongCode => "The code is none of those that could be right now.",
+            Self::ReplayedCode => {
+                "The code was used before, or a later one was; each code is accepted once. Wait for the next one."
+            }
+            Self::WrongPassword => "The code was right, the password was not; the code is not spent.",
+            Self::NoPassword => "A password is asked for, but the user has none; `otpctl user add` sets one.",
+            Self::Contended => "Too many requests for this user at the same moment; try again.",
+            Self::StoreFailure => {
+                "The store could not confirm the decision (disk full? database locked?); see the log."
+            }
+            Self::DeadlineExceeded => "There was no decision before the deadline; see the log.",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn codes_are_distinct_and_greppable() {
+        let codes: HashSet<_> = Reason::ALL.iter().map(|reason| reason.code()).collect();
+        assert_eq!(codes.len(), Reason::ALL.len());
+        assert!(codes.iter().all(|code| {
+            code.bytes()
+                .all(|octet| octet.is_ascii_lowercase() || octet == b'-')
+        }));
+    }
+}

@@ -1,0 +1,236 @@
+//! What one file of the search path says, its includes included: sections, subsections, relations.
+//!
+//! Sections live in one vector and name each other by number: a file of a million open braces is no deep recursion,
+//! neither when it is walked nor when it is dropped.
+
+use std::collections::BTreeMap;
+
+use crate::error::Position;
+
+/// What `*` (final) means; it changed with krb5 1.22.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FinalRule {
+    /// Up to 1.21: a final section or subsection ends the search after its file; a final relation means nothing.
+    Before1_22,
+    /// Since 1.22: what is final also takes no further content from later lines, and a final relation ends the
+    /// search after its file, too.
+    Since1_22,
+}
+
+/// `tag = value`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relation {
+    pub(crate) name: Vec<u8>,
+    pub(crate) value: Vec<u8>,
+    pub(crate) is_final: bool,
+    pub(crate) at: Position,
+}
+
+impl Relation {
+    /// The tag, without a mark of finality.
+    #[must_use]
+    pub fn name(&self) -> &[u8] {
+        &self.name
+    }
+
+    /// The value, unquoted. It holds no NUL; it is not always UTF-8.
+    #[must_use]
+    pub fn value(&self) -> &[u8] {
+        &self.value
+    }
+
+    /// Whether the tag is marked `*`.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        self.is_final
+    }
+
+    /// Where the relation stands.
+    #[must_use]
+    pub fn position(&self) -> &Position {
+        &self.at
+    }
+}
+
+/// Everything that one file of the search path contributes.
+#[derive(Clone, Debug)]
+pub struct Tree {
+    sections: Vec<SectionData>,
+}
+
+/// A section or subsection of a [`Tree`].
+#[derive(Clone, Copy, Debug)]
+pub struct Section<'a> {
+    tree: &'a Tree,
+    data: &'a SectionData,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SectionId(usize);
+
+#[derive(Clone, Debug, Default)]
+struct SectionData {
+    name: Vec<u8>,
+    is_final: bool,
+    parent: Option<SectionId>,
+    at: Option<Position>,
+    /// Sorted as `strcmp` sorts; relations and subsections of one name stand side by side.
+    children: BTreeMap<Vec<u8>, Children>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Children {
+    relations: Vec<Relation>,
+    section: Option<SectionId>,
+}
+
+impl<'a> Section<'a> {
+    /// The name. The root of a tree has an empty one.
+    #[must_use]
+    pub fn name(&self) -> &'a [u8] {
+        &self.data.name
+    }
+
+    /// Whether it is marked `*`.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        self.data.is_final
+    }
+
+    /// Where it is opened first; the root has no position.
+    #[must_use]
+    pub fn position(&self) -> Option<&'a Position> {
+        self.data.at.as_ref()
+    }
+
+    /// Relations, sorted by name; those of one name in the order of the file.
+    pub fn relations(&self) -> impl Iterator<Item = &'a Relation> + use<'a> {
+        self.data
+            .children
+            .values()
+            .flat_map(|children| &children.relations)
+    }
+
+    /// Subsections, sorted by name.
+    pub fn sections(&self) -> impl Iterator<Item = Section<'a>> + use<'a> {
+        let tree = self.tree;
+        self.data
+            .children
+            .values()
+            .filter_map(|children| children.section)
+            .filter_map(|id| tree.section(id))
+    }
+
+    /// The subsection called `name`.
+    #[must_use]
+    pub fn section(&self, name: &[u8]) -> Option<Section<'a>> {
+        self.data
+            .children
+            .get(name)?
+            .section
+            .and_then(|id| self.tree.section(id))
+    }
+
+    /// The relations called `name`, in the order of the file.
+    #[must_use]
+    pub fn relations_named(&self, name: &[u8]) -> &'a [Relation] {
+        self.data
+            .children
+            .get(name)
+            .map_or(&[], |children| &children.relations)
+    }
+}
+
+impl Tree {
+    /// The root, whose subsections are the `[sections]` of the file.
+    #[must_use]
+    pub fn root(&self) -> Section<'_> {
+        // `new` puts the root first and nothing removes it; the fallback only spares a panic path.
+        static EMPTY: SectionData = SectionData {
+            name: Vec::new(),
+            is_final: false,
+            parent: None,
+            at: None,
+            children: BTreeMap::new(),
+        };
+        Section {
+            tree: self,
+            data: self.sections.first().unwrap_or(&EMPTY),
+        }
+    }
+
+    pub(crate) const ROOT: SectionId = SectionId(0);
+
+    pub(crate) fn new() -> Self {
+        Self {
+            sections: vec![SectionData::default()],
+        }
+    }
+
+    /// Opens the subsection `name` of `parent`, which may exist already.
+    ///
+    /// Where a final one exists since 1.22, the result is a section that no query finds: its content is discarded.
+    pub(crate) fn open(
+        &mut self,
+        parent: SectionId,
+        name: &[u8],
+        at: Position,
+        rule: FinalRule,
+    ) -> SectionId {
+        let existing = self.get(parent).and_then(|data| data.children.get(name)?.section);
+        let is_final = existing
+            .and_then(|id| self.get(id))
+            .is_some_and(|data| data.is_final);
+        let discard = rule == FinalRule::Since1_22 && is_final;
+        if let Some(id) = existing.filter(|_| !discard) {
+            return id;
+        }
+        let id = SectionId(self.sections.len());
+        let (name, parent_id) = (name.to_vec(), Some(parent));
+        if !discard && let Some(data) = self.get_mut(parent) {
+            data.children.entry(name.clone()).or_default().section = Some(id);
+        }
+        let at = Some(at);
+        self.sections.push(SectionData {
+            name,
+            is_final: false,
+            parent: parent_id,
+            at,
+            children: BTreeMap::new(),
+        });
+        id
+    }
+
+    pub(crate) fn mark_final(&mut self, section: SectionId) {
+        if let Some(data) = self.get_mut(section) {
+            data.is_final = true;
+        }
+    }
+
+    pub(crate) fn parent(&self, section: SectionId) -> SectionId {
+        self.get(section)
+            .and_then(|data| data.parent)
+            .unwrap_or(Self::ROOT)
+    }
+
+    pub(crate) fn add(&mut self, section: SectionId, relation: Relation, rule: FinalRule) {
+        let Some(data) = self.get_mut(section) else { return };
+        let relations = &mut data.children.entry(relation.name.clone()).or_default().relations;
+        // Since 1.22 a final relation is the last of its name: it keeps the values before it and takes none after.
+        if rule == FinalRule::Before1_22 || !relations.last().is_some_and(Relation::is_final) {
+            relations.push(relation);
+        }
+    }
+
+    fn section(&self, id: SectionId) -> Option<Section<'_>> {
+        self.get(id).map(|data| Section { tree: self, data })
+    }
+
+    fn get(&self, SectionId(index): SectionId) -> Option<&SectionData> {
+        self.sections.get(index)
+    }
+
+    fn get_mut(&mut self, SectionId(index): SectionId) -> Option<&mut SectionData> {
+        self.sections.get_mut(index)
+    }
+}

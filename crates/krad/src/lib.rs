@@ -1,1 +1,30 @@
 #![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod attribute;
+mod authenticator;
+mod client;
+mod code;
+mod error;
+mod frame;
+mod length_policy;
+mod message_authenticator;
+mod packet;
+mod reply;
+mod request;
+mod secret;
+mod user_password;
+
+pub use attribute::{Attribute, AttributeType, Attributes, AttributesIter};
+pub use authenticator::RequestAuthenticator;
+pub use client::{PendingRequest, Reply, RequestBuilder};
+pub use code::{Code, Identifier};
+pub use error::{DecodeError, EncodeError, FramingError, UserPasswordError, VerifyError};
+pub use frame::{StreamDecoder, bytes_needed};
+pub use length_policy::LengthPolicy;
+pub use message_authenticator::MessageAuthenticatorRule;
+pub use packet::{MAX_PACKET_LENGTH, MIN_PACKET_LENGTH, Packet};
+pub use reply::{ReplyBuilder, ReplyStyle};
+pub use request::{Request, RequestBuf};
+pub use secret::SharedSecret;
+pub use user_password::{MAX_PASSWORD_LENGTH, hide_user_password, reveal_user_password};

@@ -1,0 +1,99 @@
+//! Which lengths of values a decoder or a peer permits.
+
+use crate::AttributeType;
+
+/// Which value lengths are permitted, per attribute type.
+///
+/// Attributes have grown since RFC 2865, and an unknown attribute is no reason to drop a packet; libkrad decides
+/// otherwise. It permits what its table permits and discards the whole packet for anything else, so this policy also
+/// tells whether a reply can be read by a KDC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+#[non_exhaustive]
+pub enum LengthPolicy {
+    /// Any attribute with a value of 0 to 253 octets.
+    #[default]
+    Rfc2865,
+    /// The table of MIT libkrad 1.22. Earlier releases differ in one row: they do not know Message-Authenticator.
+    Libkrad,
+}
+
+impl LengthPolicy {
+    /// Whether an attribute of type `kind` may have a value of `length` octets on the wire.
+    ///
+    /// ```
+    /// # use krad::{AttributeType, LengthPolicy};
+    /// assert!(LengthPolicy::Libkrad.permits(AttributeType::REPLY_MESSAGE, 253));
+    /// assert!(!LengthPolicy::Libkrad.permits(AttributeType::NAS_IPV6_ADDRESS, 16));
+    /// ```
+    #[must_use]
+    pub fn permits(self, kind: AttributeType, length: usize) -> bool {
+        match self {
+            Self::Rfc2865 => length <= 253,
+            Self::Libkrad => libkrad_permits(kind, length),
+        }
+    }
+}
+
+fn libkrad_permits(kind: AttributeType, length: usize) -> bool {
+    match kind.0 {
+        0 => false,
+        1 | 11 | 18..=20 | 22 | 24 | 25 | 30..=35 | 39 | 63 => (1..=253).contains(&length),
+        // Hidden; in the clear it is 1 to 128 octets.
+        2 => (16..=128).contains(&length) && length.is_multiple_of(16),
+        3 => length == 17,
+        4..=10 | 12..=16 | 23 | 27..=29 | 37 | 38 | 61 | 62 => length == 4,
+        26 | 60 => (5..=253).contains(&length),
+        36 => length == 32,
+        80 => length == 16,
+        _ => length == 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// (type, lengths permitted, lengths refused), libkrad 1.22.
+    const TABLE: [(u8, &[usize], &[usize]); 14] = [
+        (0, &[], &[0, 1, 4]),
+        (1, &[1, 253], &[0, 254]),
+        (2, &[16, 32, 128], &[0, 1, 15, 17, 144]),
+        (3, &[17], &[16, 18]),
+        (4, &[4], &[0, 3, 5]),
+        (6, &[4], &[1, 8]),
+        (17, &[0], &[1]),
+        (24, &[1, 253], &[0]),
+        (26, &[5, 253], &[4]),
+        (36, &[32], &[31]),
+        (60, &[5, 16], &[4]),
+        (79, &[0], &[1, 253]),
+        (80, &[16], &[0, 15, 17]),
+        (255, &[0], &[1]),
+    ];
+
+    #[test]
+    fn libkrad_table() {
+        for (kind, permitted, refused) in TABLE {
+            for &length in permitted {
+                assert!(
+                    LengthPolicy::Libkrad.permits(AttributeType(kind), length),
+                    "{kind}: {length}"
+                );
+            }
+            for &length in refused {
+                assert!(
+                    !LengthPolicy::Libkrad.permits(AttributeType(kind), length),
+                    "{kind}: {length}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn rfc_2865_permits_what_a_length_octet_can_say() {
+        for kind in 0..=u8::MAX {
+            assert!(LengthPolicy::Rfc2865.permits(AttributeType(kind), 253));
+            assert!(!LengthPolicy::Rfc2865.permits(AttributeType(kind), 254));
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The server's side: replies.
+
+use crate::{
+    AttributeType, Code, EncodeError, LengthPolicy, Request,
+    attribute::AttributeBuffer,
+    packet::{Header, Signature, encode},
+};
+
+/// What the client at the other end needs a reply to look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub enum ReplyStyle {
+    /// Every reply carries a Message-Authenticator, as its first attribute: for clients on a network. It protects even
+    /// a client that does not verify it.
+    #[default]
+    Network,
+    /// For MIT libkrad, so for a KDC: a Message-Authenticator only if the request carried one, and only attributes that
+    /// [`LengthPolicy::Libkrad`] permits. Others are left out, because libkrad discards a reply that has one of them.
+    Libkrad,
+}
+
+/// A reply in the making, from [`Request::reply`].
+#[derive(Clone)]
+pub struct ReplyBuilder<'a> {
+    request: Request<'a>,
+    code: Code,
+    attributes: AttributeBuffer,
+}
+
+impl<'a> ReplyBuilder<'a> {
+    pub(crate) fn new(request: Request<'a>, code: Code) -> Self {
+        Self {
+            request,
+            code,
+            attributes: AttributeBuffer::default(),
+        }
+    }
+
+    /// Appends an attribute.
+    ///
+    /// # Errors
+    ///
+    /// - [`EncodeError::ValueLength`] if `value` is empty or longer than 253 octets;
+    /// - [`EncodeError::PacketLength`] if it does not fit any more;
+    /// - [`EncodeError::Reserved`] for Message-Authenticator and Proxy-State, which [`sign`](Self::sign) writes.
+    pub fn with(mut self, kind: AttributeType, value: &[u8]) -> Result<Self, EncodeError> {
+        if matches!(
+            kind,
+            AttributeType::MESSAGE_AUTHENTICATOR | AttributeType::PROXY_STATE
+        ) {
+            return Err(EncodeError::Reserved(kind));
+        }
+        self.attributes.push(kind, value)?;
+        Ok(self)
+    }
+
+    /// Encodes the reply: Message-Authenticator if `style` wants one, the attributes as appended, then the request's
+    /// Proxy-State attributes, unchanged and in order (RFC 2865 §5.33).
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::PacketLength`] if the whole is longer than 4096 octets.
+    pub fn sign(&self, style: ReplyStyle) -> Result<Vec<u8>, EncodeError> {
+        let policy = match style {
+            ReplyStyle::Network => LengthPolicy::Rfc2865,
+            ReplyStyle::Libkrad => LengthPolicy::Libkrad,
+        };
+        let mut attributes = AttributeBuffer::default();
+        for attribute in self.attributes.attributes() {
+            if policy.permits(attribute.kind, attribute.value.len()) {
+                attributes.push(attribute.kind, attribute.value)?;
+            }
+        }
+        for proxy_state in self.request.proxy_states() {
+            attributes.echo(AttributeType::PROXY_STATE, proxy_state)?;
+        }
+        let with_message_authenticator = match style {
+            ReplyStyle::Network => true,
+            ReplyStyle::Libkrad => self.request.has_message_authenticator(),
+        };
+        let header = Header {
+            code: self.code,
+            identifier: self.request.identifier(),
+            authenticator: [0; 16],
+        };
+        let signature = Signature::Response(&self.request.authenticator());
+        encode(
+            header,
+            signature,
+            with_message_authenticator,
+            attributes.octets(),
+            self.request.secret(),
+        )
+    }
+}
+
+impl std::fmt::Debug for ReplyBuilder<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReplyBuilder")
+            .field("code", &self.code)
+            .field("identifier", &self.request.identifier())
+            .field("attributes", &self.attributes.attributes())
+            .finish()
+    }
+}

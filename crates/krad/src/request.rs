@@ -1,0 +1,185 @@
+//! The server's side: requests that are authentic.
+
+use zeroize::Zeroizing;
+
+use crate::{
+    AttributeType, Attributes, Code, Identifier, MessageAuthenticatorRule, Packet, ReplyBuilder,
+    RequestAuthenticator, SharedSecret, UserPasswordError, VerifyError,
+    message_authenticator::verify_message_authenticator, packet::Header, reveal_user_password,
+};
+
+/// An Access-Request or Status-Server that passed every rule of authenticity. Only [`Packet::authenticate`] makes one.
+///
+/// Without Message-Authenticator, nothing in a request proves that the sender knows the shared secret: under
+/// [`MessageAuthenticatorRule::IfPresent`] the proof is only that nothing contradicts it.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    packet: Packet<'a>,
+    secret: &'a SharedSecret,
+    has_message_authenticator: bool,
+}
+
+impl<'a> Packet<'a> {
+    /// Applies the server's rules of authenticity.
+    ///
+    /// Exactly one Message-Authenticator of 16 octets is verified wherever it stands (RFC 3579 §3.2). A packet without
+    /// one is refused if `rule` says so, if it carries EAP-Message (RFC 3579 §3.1), or if it is a Status-Server, whatever
+    /// the rule (RFC 5997 §3).
+    ///
+    /// # Errors
+    ///
+    /// [`VerifyError`]: discard the packet silently, and leave the table of duplicates alone (RFC 5080 §2.2.2).
+    pub fn authenticate(
+        self,
+        secret: &'a SharedSecret,
+        rule: MessageAuthenticatorRule,
+    ) -> Result<Request<'a>, VerifyError> {
+        let rule = match self.code() {
+            Code::ACCESS_REQUEST => rule,
+            Code::STATUS_SERVER => MessageAuthenticatorRule::Required,
+            other => return Err(VerifyError::UnexpectedCode(other)),
+        };
+        let authenticator = RequestAuthenticator::from(*self.authenticator());
+        let has_message_authenticator = verify_message_authenticator(&self, &authenticator, rule, secret)?;
+        Ok(Request {
+            packet: self,
+            secret,
+            has_message_authenticator,
+        })
+    }
+}
+
+impl<'a> Request<'a> {
+    /// [`Code::ACCESS_REQUEST`] or [`Code::STATUS_SERVER`].
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        self.packet.code()
+    }
+
+    /// Identifier.
+    #[must_use]
+    pub const fn identifier(&self) -> Identifier {
+        self.packet.identifier()
+    }
+
+    /// Request Authenticator.
+    #[must_use]
+    pub fn authenticator(&self) -> RequestAuthenticator {
+        RequestAuthenticator::from(*self.packet.authenticator())
+    }
+
+    /// All attributes, in order.
+    #[must_use]
+    pub fn attributes(&self) -> Attributes<'a> {
+        self.packet.attributes()
+    }
+
+    /// The octets of the packet, for a digest over the whole of it.
+    #[must_use]
+    pub const fn octets(&self) -> &'a [u8] {
+        self.packet.octets()
+    }
+
+    /// Whether a Message-Authenticator proved that the sender knows the secret.
+    #[must_use]
+    pub const fn has_message_authenticator(&self) -> bool {
+        self.has_message_authenticator
+    }
+
+    /// User-Name (RFC 2865 §5.1): octets that need not be UTF-8.
+    #[must_use]
+    pub fn user_name(&self) -> Option<&'a [u8]> {
+        self.attributes().first(AttributeType::USER_NAME)
+    }
+
+    /// User-Password in the clear (RFC 2865 §5.2), `None` if the request has none.
+    ///
+    /// It can be empty; whether an empty password means anything is the application's decision.
+    ///
+    /// # Errors
+    ///
+    /// [`UserPasswordError`]: answer with Access-Reject and count it against nobody.
+    pub fn user_password(&self) -> Result<Option<Zeroizing<Vec<u8>>>, UserPasswordError> {
+        let attributes = self.attributes();
+        let mut hidden = attributes.all(AttributeType::USER_PASSWORD);
+        let Some(first) = hidden.next() else {
+            return Ok(None);
+        };
+        if hidden.next().is_some() {
+            return Err(UserPasswordError::Repeated);
+        }
+        reveal_user_password(first, self.secret, &self.authenticator()).map(Some)
+    }
+
+    /// NAS-Identifier (RFC 2865 §5.32). A KDC sends its host name.
+    #[must_use]
+    pub fn nas_identifier(&self) -> Option<&'a [u8]> {
+        self.attributes().first(AttributeType::NAS_IDENTIFIER)
+    }
+
+    /// Service-Type (RFC 2865 §5.6), `None` if there is none of four octets. A KDC sends 8, Authenticate Only.
+    #[must_use]
+    pub fn service_type(&self) -> Option<u32> {
+        let value = self.attributes().first(AttributeType::SERVICE_TYPE)?;
+        value.try_into().ok().map(u32::from_be_bytes)
+    }
+
+    /// State (RFC 2865 §5.24): what an Access-Challenge sent, returned unchanged.
+    #[must_use]
+    pub fn state(&self) -> Option<&'a [u8]> {
+        self.attributes().first(AttributeType::STATE)
+    }
+
+    /// Proxy-State attributes (RFC 2865 §5.33), in order. Every reply echoes them by itself.
+    pub fn proxy_states(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.attributes().all(AttributeType::PROXY_STATE)
+    }
+
+    /// Begins the reply to this request.
+    #[must_use]
+    pub fn reply(&self, code: Code) -> ReplyBuilder<'a> {
+        ReplyBuilder::new(*self, code)
+    }
+
+    /// Copies the request into one that owns its octets and shares the secret.
+    #[must_use]
+    pub fn to_buf(&self) -> RequestBuf {
+        RequestBuf {
+            header: self.packet.header(),
+            octets: Zeroizing::new(self.octets().to_vec()),
+            secret: self.secret.clone(),
+            has_message_authenticator: self.has_message_authenticator,
+        }
+    }
+
+    pub(crate) const fn secret(&self) -> &'a SharedSecret {
+        self.secret
+    }
+}
+
+/// A [`Request`] that owns its octets, as [`PathBuf`](std::path::PathBuf) is to `Path`; they are wiped on drop.
+#[derive(Clone)]
+pub struct RequestBuf {
+    header: Header,
+    octets: Zeroizing<Vec<u8>>,
+    secret: SharedSecret,
+    has_message_authenticator: bool,
+}
+
+impl RequestBuf {
+    /// The request, borrowed. It costs nothing: what was authentic stays so.
+    #[must_use]
+    pub fn as_request(&self) -> Request<'_> {
+        Request {
+            packet: Packet::of_decoded(self.header, &self.octets),
+            secret: &self.secret,
+            has_message_authenticator: self.has_message_authenticator,
+        }
+    }
+}
+
+impl std::fmt::Debug for RequestBuf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.as_request().fmt(f)
+    }
+}

@@ -1,0 +1,19 @@
+//! Vectors, refusals and properties of `krad`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub,
+    reason = "test code"
+)]
+
+mod authenticity;
+mod decode;
+mod hex;
+mod properties;
+mod round_trip;
+mod stream;
+mod user_password;
+mod vectors;

@@ -269,8 +269,8 @@ fn rfc_2865_section_7_2() {
     );
 
     let reply_octets = hex(
-        "02010038 15efbc7dabce26cfa3dc34d9c03c8601 060600000002 070600000001
-        0806fffffffe 0a0600000000 0d0600000001 0c06000005dc",
+        "02010038 15efbc7dab26cfa3dc34d9c03c8601a4 060600000002 070600000001
+        0806fffffffe 0a0600000002 0d0600000001 0c06000005dc",
     );
     let mut reply = request.reply(Code::ACCESS_ACCEPT);
     for attribute in Packet::decode(&reply_octets).unwrap().attributes() {

@@ -81,5 +81,4 @@ fn iter_eq_by(
 /// The text names none of the algorithms of [`Algorithm`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the algorithm is none of SHA1, SHA256 and SHA512")]
-#[non_exhaustive]
 pub struct AlgorithmError;

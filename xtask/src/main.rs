@@ -1,2 +1,58 @@
-//! x
-fn main() {}
+//! The project's own commands: `cargo xtask test` and friends. `cargo xtask help` lists them.
+#![forbid(unsafe_code)]
+
+mod bench;
+mod fuzz;
+mod machine;
+mod outcome;
+mod packages;
+mod step;
+mod suite;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+
+/// What `cargo xtask help` prints.
+const HELP: &str = "\
+Usage: cargo xtask COMMAND
+
+Commands:
+  test                             everything that has to hold before a change goes in: formatting, lints,
+                                   documentation, unit, property, integration and end-to-end tests, doc tests;
+                                   installs the Debian packages that the tests need
+  bench [FILTER]                   run the benchmarks whose names contain FILTER
+  fuzz [--time SECONDS] [TARGET]   fuzz TARGET, or every target in turn, for SECONDS each (default 60);
+                                   needs a nightly toolchain and cargo-fuzz
+  help                             this text
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    run(&arguments).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
+    // Every command line that is shown can be repeated from the root of the workspace.
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .context("xtask stands in the workspace")?;
+    std::env::set_current_dir(root).with_context(|| format!("cannot enter {}", root.display()))?;
+
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        ["test"] => suite::run(),
+        ["bench"] => bench::run(None),
+        ["bench", filter] => bench::run(Some(filter)),
+        ["fuzz", rest @ ..] => fuzz::run(&fuzz::Options::parse(rest)?),
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            Ok(ExitCode::SUCCESS)
+        }
+        [command, ..] => bail!("unknown command or arguments: {command}; see `cargo xtask help`"),
+    }
+}

@@ -1,0 +1,231 @@
+//! One packet's way to its reply, whatever the transport.
+
+use std::{
+    any::Any,
+    future::{Future, poll_fn},
+    hash::Hash,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Poll,
+};
+
+use krad::{Code, EncodeError, Packet, ReplyStyle, RequestAuthenticator, RequestBuf};
+use tokio::time::{Instant, sleep_until, timeout_at};
+use zeroize::Zeroizing;
+
+use crate::{
+    AccessRequest, Answer, ClientTerms, Discard, Peer, RadiusService, Settings,
+    duplicates::{Admission, DuplicateTable},
+};
+
+/// What the packets of one UDP socket or of one connection share.
+pub(crate) struct Exchange<S, K> {
+    service: Arc<S>,
+    settings: Arc<Settings>,
+    duplicates: Mutex<DuplicateTable<K>>,
+}
+
+/// A packet as it arrived. `K` tells it apart from others of the same [`Exchange`].
+pub(crate) struct Arrival<K> {
+    pub(crate) peer: Peer,
+    pub(crate) key: K,
+    pub(crate) octets: Zeroizing<Vec<u8>>,
+    pub(crate) received_at: Instant,
+}
+
+impl<S: RadiusService, K: Hash + Eq + Clone> Exchange<S, K> {
+    pub(crate) fn new(service: Arc<S>, settings: Arc<Settings>, capacity: usize) -> Self {
+        let duplicates = Mutex::new(DuplicateTable::new(capacity, settings.duplicate_life));
+        Self {
+            service,
+            settings,
+            duplicates,
+        }
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Decodes a packet that is worth a task; others are discarded.
+    pub(crate) fn decode<'a>(&self, peer: &Peer, octets: &'a [u8]) -> Option<Packet<'a>> {
+        Packet::decode(octets)
+            .map_err(|error| self.discard(peer, None, error.into()))
+            .ok()
+    }
+
+    /// Reports a packet that gets no reply.
+    pub(crate) fn discard(&self, peer: &Peer, client: Option<&S::Client>, cause: Discard) {
+        discard(&*self.service, peer, client, cause);
+    }
+
+    /// Takes a packet to the octets of its reply, `None` if it gets none.
+    pub(crate) async fn answer(&self, arrival: Arrival<K>) -> Option<Arc<[u8]>> {
+        let Arrival {
+            peer,
+            key,
+            octets,
+            received_at,
+        } = arrival;
+        let deadline = received_at + self.settings.deadline;
+        let lookup = timeout_at(deadline, unwind_safe(self.service.client(&peer)));
+        let (terms, client) = match lookup.await {
+            Ok(Ok(Some(found))) => found,
+            Ok(Ok(None)) => return self.silence(&peer, None, Discard::UnknownClient),
+            Ok(Err(panic)) => {
+                tracing::error!(%peer, panic = panic_message(&*panic), "client lookup panicked");
+                return self.silence(&peer, None, Discard::ClientLookup);
+            }
+            Err(_) => return self.silence(&peer, None, Discard::ClientLookup),
+        };
+        let request = match authenticate(&octets, &terms) {
+            Ok(request) => request,
+            Err(cause) => return self.silence(&peer, Some(&client), cause),
+        };
+        drop(octets);
+        if request.as_request().code() == Code::STATUS_SERVER {
+            return self.answer_status_server(&peer, &client, &request);
+        }
+
+        let authenticator = request.as_request().authenticator();
+        let ticket = match self.admit(&key, authenticator) {
+            Admission::New(ticket) => ticket,
+            Admission::InFlight => return self.silence(&peer, Some(&client), Discard::InFlight),
+            Admission::Full => return self.silence(&peer, Some(&client), Discard::DuplicateTableFull),
+            Admission::Answered(reply) => {
+                guarded(|| self.service.repeated(&peer, &client));
+                return Some(reply);
+            }
+        };
+        let for_service = AccessRequest::new(request.clone(), peer.clone(), received_at, deadline);
+        let answer = self.decide(for_service, Arc::clone(&client)).await;
+        sleep_until((received_at + answer.delay()).min(deadline)).await;
+        match encode(&answer, &request, terms.reply_style, &peer) {
+            Ok(reply) => {
+                let reply = Arc::from(reply);
+                self.duplicates()
+                    .complete(&key, ticket, Arc::clone(&reply), Instant::now());
+                Some(reply)
+            }
+            Err(error) => {
+                self.duplicates().abandon(&key, ticket);
+                self.silence(&peer, Some(&client), Discard::Unanswerable(error))
+            }
+        }
+    }
+
+    /// The service's answer, or Access-Reject if it has none in time.
+    async fn decide(&self, request: AccessRequest, client: Arc<S::Client>) -> Answer {
+        let (peer, deadline) = (request.peer().clone(), request.deadline());
+        match timeout_at(deadline, unwind_safe(self.service.respond(request, client))).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(panic)) => {
+                tracing::error!(%peer, panic = panic_message(&*panic), "decision panicked: Access-Reject");
+                Answer::reject()
+            }
+            Err(_) => {
+                tracing::warn!(%peer, "no decision before the deadline: Access-Reject");
+                Answer::reject()
+            }
+        }
+    }
+
+    /// RFC 5997 §4.2. It stays out of the table of duplicates: Status-Server has Identifiers of its own.
+    fn answer_status_server(
+        &self,
+        peer: &Peer,
+        client: &S::Client,
+        request: &RequestBuf,
+    ) -> Option<Arc<[u8]>> {
+        if !guarded(|| self.service.is_available()).unwrap_or(false) {
+            return self.silence(peer, Some(client), Discard::Unavailable);
+        }
+        match request
+            .as_request()
+            .reply(Code::ACCESS_ACCEPT)
+            .sign(ReplyStyle::Network)
+        {
+            Ok(reply) => Some(Arc::from(reply)),
+            Err(error) => self.silence(peer, Some(client), Discard::Unanswerable(error)),
+        }
+    }
+
+    fn admit(&self, key: &K, authenticator: RequestAuthenticator) -> Admission {
+        self.duplicates()
+            .admit(key.clone(), authenticator, Instant::now())
+    }
+
+    fn duplicates(&self) -> MutexGuard<'_, DuplicateTable<K>> {
+        self.duplicates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn silence(&self, peer: &Peer, client: Option<&S::Client>, cause: Discard) -> Option<Arc<[u8]>> {
+        self.discard(peer, client, cause);
+        None
+    }
+}
+
+/// Reports a packet that gets no reply.
+pub(crate) fn discard<S: RadiusService>(
+    service: &S,
+    peer: &Peer,
+    client: Option<&S::Client>,
+    cause: Discard,
+) {
+    guarded(|| service.discarded(peer, client, &cause));
+}
+
+fn authenticate(octets: &[u8], terms: &ClientTerms) -> Result<RequestBuf, Discard> {
+    let packet = Packet::decode(octets)?;
+    Ok(packet
+        .authenticate(&terms.secret, terms.message_authenticator)?
+        .to_buf())
+}
+
+/// Encodes an answer; one that cannot be encoded becomes a bare Access-Reject.
+fn encode(
+    answer: &Answer,
+    request: &RequestBuf,
+    style: ReplyStyle,
+    peer: &Peer,
+) -> Result<Vec<u8>, EncodeError> {
+    let request = request.as_request();
+    let whole = answer
+        .attributes()
+        .try_fold(request.reply(answer.code()), |reply, (kind, value)| {
+            reply.with(kind, value)
+        })
+        .and_then(|reply| reply.sign(style));
+    whole.or_else(|error| {
+        tracing::error!(%peer, %error, code = %answer.code(), "answer cannot be encoded: Access-Reject");
+        request.reply(Code::ACCESS_REJECT).sign(style)
+    })
+}
+
+/// Turns a panic of the application's future into a value.
+async fn unwind_safe<F: Future>(future: F) -> Result<F::Output, Box<dyn Any + Send>> {
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        // A future that panicked is not polled again, so nobody sees what it left half done.
+        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+            Err(panic) => Poll::Ready(Err(panic)),
+        }
+    })
+    .await
+}
+
+/// Calls into the application; `None` if it panicked.
+fn guarded<T>(call: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(call))
+        .map_err(|panic| tracing::error!(panic = panic_message(&*panic), "the service panicked"))
+        .ok()
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+}

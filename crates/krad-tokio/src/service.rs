@@ -1,0 +1,280 @@
+//! What the application supplies, and what it is given.
+
+use std::{fmt, future::Future, sync::Arc, time::Duration};
+
+use krad::{
+    AttributeType, Code, Identifier, MessageAuthenticatorRule, ReplyStyle, Request, RequestAuthenticator,
+    RequestBuf, SharedSecret, UserPasswordError,
+};
+use tokio::time::Instant;
+use zeroize::Zeroizing;
+
+use crate::{Discard, Peer};
+
+/// The application behind the listeners: who the clients are, and what the answers are.
+///
+/// One service can serve any number of listeners. A panic in any of its methods costs one packet, never the listener.
+pub trait RadiusService: Send + Sync + 'static {
+    /// The application's own idea of a client.
+    type Client: Send + Sync + 'static;
+
+    /// The client at this source, asked once per packet so that a changed configuration holds from the next packet on.
+    /// `None`: unknown, discard silently.
+    fn client(&self, peer: &Peer) -> impl Future<Output = Option<(ClientTerms, Arc<Self::Client>)>> + Send;
+
+    /// Decides an authentic Access-Request.
+    ///
+    /// The driver answers Access-Reject itself when [`AccessRequest::deadline`] passes or the future panics. It drops the
+    /// future then: work that must not be cut in the middle belongs to a task of its own.
+    fn respond(
+        &self,
+        request: AccessRequest,
+        client: Arc<Self::Client>,
+    ) -> impl Future<Output = Answer> + Send;
+
+    /// A packet was discarded, or a connection closed; `client` if it was known by then.
+    fn discarded(&self, peer: &Peer, client: Option<&Self::Client>, cause: &Discard);
+
+    /// A duplicate got the answer of its original again. Does nothing by default.
+    fn repeated(&self, peer: &Peer, client: &Self::Client) {
+        let _ = (peer, client);
+    }
+
+    /// Whether requests can be decided now, for Status-Server (RFC 5997 §4.2). `true` by default.
+    fn is_available(&self) -> bool {
+        true
+    }
+}
+
+/// How to treat the packets of a client.
+#[derive(Debug, Clone)]
+pub struct ClientTerms {
+    /// The secret shared with the client.
+    pub secret: SharedSecret,
+    /// What to require of its requests.
+    pub message_authenticator: MessageAuthenticatorRule,
+    /// What its replies look like.
+    pub reply_style: ReplyStyle,
+}
+
+impl ClientTerms {
+    /// The terms of a client on a network: Message-Authenticator required, and sent in every reply.
+    #[must_use]
+    pub const fn network(secret: SharedSecret) -> Self {
+        Self {
+            secret,
+            message_authenticator: MessageAuthenticatorRule::Required,
+            reply_style: ReplyStyle::Network,
+        }
+    }
+
+    /// The terms of a KDC on a UNIX socket: no secret, Message-Authenticator only where libkrad has it.
+    #[must_use]
+    pub fn kdc_socket() -> Self {
+        Self {
+            secret: SharedSecret::empty(),
+            message_authenticator: MessageAuthenticatorRule::IfPresent {
+                limit_proxy_state: true,
+            },
+            reply_style: ReplyStyle::Libkrad,
+        }
+    }
+}
+
+/// An authentic Access-Request that owns its octets; they are wiped on drop.
+#[derive(Clone)]
+pub struct AccessRequest {
+    request: RequestBuf,
+    peer: Peer,
+    received_at: Instant,
+    deadline: Instant,
+}
+
+impl AccessRequest {
+    pub(crate) const fn new(
+        request: RequestBuf,
+        peer: Peer,
+        received_at: Instant,
+        deadline: Instant,
+    ) -> Self {
+        Self {
+            request,
+            peer,
+            received_at,
+            deadline,
+        }
+    }
+
+    /// The request with all that [`Request`] offers.
+    #[must_use]
+    pub fn as_request(&self) -> Request<'_> {
+        self.request.as_request()
+    }
+
+    /// Where it came from.
+    #[must_use]
+    pub const fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// When it was received.
+    #[must_use]
+    pub const fn received_at(&self) -> Instant {
+        self.received_at
+    }
+
+    /// When the driver answers by itself.
+    #[must_use]
+    pub const fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Identifier.
+    #[must_use]
+    pub fn identifier(&self) -> Identifier {
+        self.as_request().identifier()
+    }
+
+    /// Request Authenticator.
+    #[must_use]
+    pub fn authenticator(&self) -> RequestAuthenticator {
+        self.as_request().authenticator()
+    }
+
+    /// The whole packet, for a digest over it.
+    #[must_use]
+    pub fn octets(&self) -> &[u8] {
+        self.as_request().octets()
+    }
+
+    /// User-Name: octets that need not be UTF-8.
+    #[must_use]
+    pub fn user_name(&self) -> Option<&[u8]> {
+        self.as_request().user_name()
+    }
+
+    /// User-Password in the clear, `None` if the request has none. It can be empty.
+    ///
+    /// # Errors
+    ///
+    /// [`UserPasswordError`]: answer with Access-Reject and count it against nobody.
+    pub fn user_password(&self) -> Result<Option<Zeroizing<Vec<u8>>>, UserPasswordError> {
+        self.as_request().user_password()
+    }
+
+    /// NAS-Identifier. A KDC sends its host name.
+    #[must_use]
+    pub fn nas_identifier(&self) -> Option<&[u8]> {
+        self.as_request().nas_identifier()
+    }
+
+    /// Service-Type. A KDC sends 8, Authenticate Only.
+    #[must_use]
+    pub fn service_type(&self) -> Option<u32> {
+        self.as_request().service_type()
+    }
+
+    /// State of the Access-Challenge that this request follows.
+    #[must_use]
+    pub fn state(&self) -> Option<&[u8]> {
+        self.as_request().state()
+    }
+}
+
+impl fmt::Debug for AccessRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessRequest")
+            .field("peer", &self.peer)
+            .field("identifier", &self.identifier())
+            .field("attributes", &self.as_request().attributes())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The answer to an [`AccessRequest`].
+///
+/// ```
+/// # use {krad::{AttributeType, Code}, krad_tokio::Answer, std::time::Duration};
+/// let answer = Answer::reject()
+///     .with(AttributeType::REPLY_MESSAGE, "Try again.")
+///     .not_before(Duration::from_secs(1));
+/// assert_eq!(answer.code(), Code::ACCESS_REJECT);
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+#[must_use = "the client waits for it"]
+pub struct Answer {
+    code: Code,
+    attributes: Vec<(AttributeType, Vec<u8>)>,
+    not_before: Duration,
+}
+
+impl Answer {
+    /// Access-Accept.
+    pub const fn accept() -> Self {
+        Self::new(Code::ACCESS_ACCEPT)
+    }
+
+    /// Access-Reject.
+    pub const fn reject() -> Self {
+        Self::new(Code::ACCESS_REJECT)
+    }
+
+    /// Access-Challenge with this State (RFC 2865 §5.24). A KDC takes it for a reject.
+    pub fn challenge(state: impl Into<Vec<u8>>) -> Self {
+        Self::new(Code::ACCESS_CHALLENGE).with(AttributeType::STATE, state)
+    }
+
+    const fn new(code: Code) -> Self {
+        Self {
+            code,
+            attributes: Vec::new(),
+            not_before: Duration::ZERO,
+        }
+    }
+
+    /// Appends an attribute of 1 to 253 octets. Proxy-State and Message-Authenticator are the driver's.
+    ///
+    /// An answer that cannot be encoded is sent as a bare Access-Reject, and logged as an error.
+    pub fn with(mut self, kind: AttributeType, value: impl Into<Vec<u8>>) -> Self {
+        self.attributes.push((kind, value.into()));
+        self
+    }
+
+    /// Holds the answer back until this long after the *receipt* of the request, but never past its deadline: guesses
+    /// become slow, and how long the decision took does not show.
+    pub const fn not_before(mut self, delay: Duration) -> Self {
+        self.not_before = delay;
+        self
+    }
+
+    /// Code of the reply.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        self.code
+    }
+
+    /// Attributes of the reply, in order.
+    pub fn attributes(&self) -> impl Iterator<Item = (AttributeType, &[u8])> {
+        self.attributes
+            .iter()
+            .map(|(kind, value)| (*kind, value.as_slice()))
+    }
+
+    pub(crate) const fn delay(&self) -> Duration {
+        self.not_before
+    }
+}
+
+/// Shows types of attributes, not their values.
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer")
+            .field("code", &self.code)
+            .field(
+                "attributes",
+                &self.attributes.iter().map(|(kind, _)| kind).collect::<Vec<_>>(),
+            )
+            .field("not_before", &self.not_before)
+            .finish()
+    }
+}

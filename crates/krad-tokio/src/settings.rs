@@ -1,0 +1,47 @@
+//! Limits and times of a listener.
+
+use std::time::Duration;
+
+/// Limits and times of a listener.
+///
+/// ```
+/// # use {krad_tokio::Settings, std::time::Duration};
+/// let settings = Settings { deadline: Duration::from_secs(3), ..Settings::default() };
+/// assert_eq!(settings.duplicate_life, Duration::from_secs(30));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// How long after its receipt a request is answered at the latest. 4 s: a KDC gives up after 5.
+    pub deadline: Duration,
+    /// How long requests in flight may take to finish at shutdown. 5 s.
+    pub drain: Duration,
+    /// How long an answer is kept for a duplicate of its request. 30 s, the most that RFC 5080 §2.2.2 suggests.
+    pub duplicate_life: Duration,
+    /// How many requests the table of duplicates of a UDP socket holds. 65,536.
+    pub duplicate_capacity: usize,
+    /// How many requests from a UDP socket may be in flight; more are discarded. 4,096.
+    pub datagrams_in_flight: usize,
+    /// How many connections a UNIX socket has at a time; more are closed at once. 256.
+    pub connections: usize,
+    /// How many requests of one connection may be in flight; no more are read until one is answered. 256, as many as
+    /// there are Identifiers.
+    pub connection_in_flight: usize,
+    /// How long a connection may leave a packet incomplete, or a reply unread, before it is closed. 30 s. A connection
+    /// between packets may be idle for ever.
+    pub stall: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            deadline: Duration::from_secs(4),
+            drain: Duration::from_secs(5),
+            duplicate_life: Duration::from_secs(30),
+            duplicate_capacity: 65_536,
+            datagrams_in_flight: 4_096,
+            connections: 256,
+            connection_in_flight: 256,
+            stall: Duration::from_secs(30),
+        }
+    }
+}

@@ -13,7 +13,8 @@ fuzz_target!(|octets: &[u8]| {
             same(tree.root(), again.trees()[0].root(), 0);
         }
         // Queries see the relations that the tree has.
-        for section in profile.subsections::<&[u8]>([]) {
+        let top: [&[u8]; 0] = [];
+        for section in profile.subsections(top) {
             for relation in section.relations() {
                 let path = [section.name(), relation.name()];
                 assert!(profile.relations(path).contains(&relation));

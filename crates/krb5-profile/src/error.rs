@@ -12,9 +12,10 @@ pub struct Position {
 }
 
 impl Position {
-    pub(crate) fn new(file: &Arc<Path>, line: usize) -> Self {
+    /// Line `line` of `file`, counted from 1; line 0 stands for the file as a whole.
+    pub fn new(file: impl Into<Arc<Path>>, line: usize) -> Self {
         Self {
-            file: Arc::clone(file),
+            file: file.into(),
             line,
         }
     }

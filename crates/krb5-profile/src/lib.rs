@@ -14,7 +14,7 @@ mod write;
 pub use error::{ConfigError, Position, ValueError, text};
 pub use files::{FileAccess, Filesystem, MemoryFiles};
 pub use line::MAX_LINE;
-pub use parse::{MAX_FILE_OCTETS, MAX_FILES, MAX_INCLUDE_DEPTH};
+pub use parse::{MAX_FILE_OCTETS, MAX_FILES, MAX_INCLUDE_DEPTH, to_path};
 pub use paths::{kdc_search_path, search_path};
 pub use profile::Profile;
 pub use tree::{FinalRule, Relation, Section, Tree};

@@ -27,15 +27,15 @@ pub(crate) fn parse(
     files: &impl FileAccess,
     rule: FinalRule,
 ) -> std::io::Result<Result<Tree, ConfigError>> {
+    let at = Position::new(path, 0);
     let mut reader = Reader {
         files,
         rule,
-        tree: Tree::new(),
+        tree: Tree::new(at.clone()),
         files_left: MAX_FILES,
     };
     let result = if files.is_directory(path) {
         let names = files.list(path)?;
-        let at = Position::new(&Arc::from(path), 0);
         reader.include_names(path, names, &at, 0)
     } else {
         let octets = files.read(path)?;
@@ -50,7 +50,7 @@ pub(crate) fn parse_octets(name: &Path, octets: &[u8], rule: FinalRule) -> Resul
     let mut reader = Reader {
         files: &files,
         rule,
-        tree: Tree::new(),
+        tree: Tree::new(Position::new(name, 0)),
         files_left: MAX_FILES,
     };
     reader.file(name, octets, 0)?;
@@ -81,7 +81,7 @@ impl<F: FileAccess> Reader<'_, F> {
         let name: Arc<Path> = Arc::from(path);
         let mut state = State::Preamble;
         for (number, piece) in line::pieces(octets) {
-            let at = Position::new(&name, number);
+            let at = Position::new(Arc::clone(&name), number);
             state = match (line::directive(piece), state) {
                 (Some(Directive::Include(file)), _) => {
                     self.include_file(&to_path(file), &at, depth)?;
@@ -243,13 +243,21 @@ fn is_included(name: &OsStr) -> bool {
     !name.starts_with(b".") && (is_plain || name.ends_with(b".conf"))
 }
 
+/// The path that the octets of a value name.
+///
+/// ```
+/// assert_eq!(krb5_profile::to_path(b"/etc/krb5.conf"), std::path::Path::new("/etc/krb5.conf"));
+/// ```
 #[cfg(unix)]
-fn to_path(octets: &[u8]) -> PathBuf {
+#[must_use]
+pub fn to_path(octets: &[u8]) -> PathBuf {
     use std::os::unix::ffi::OsStrExt as _;
     PathBuf::from(OsStr::from_bytes(octets))
 }
 
+/// The path that the octets of a value name; what is not UTF-8 is replaced.
 #[cfg(not(unix))]
-fn to_path(octets: &[u8]) -> PathBuf {
+#[must_use]
+pub fn to_path(octets: &[u8]) -> PathBuf {
     PathBuf::from(String::from_utf8_lossy(octets).into_owned())
 }

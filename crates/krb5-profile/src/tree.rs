@@ -55,6 +55,7 @@ impl Relation {
 /// Everything that one file of the search path contributes.
 #[derive(Clone, Debug)]
 pub struct Tree {
+    root: SectionData,
     sections: Vec<SectionData>,
 }
 
@@ -65,15 +66,16 @@ pub struct Section<'a> {
     data: &'a SectionData,
 }
 
+/// Zero is the root, any other number a place in `Tree::sections`, counted from one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SectionId(usize);
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct SectionData {
     name: Vec<u8>,
     is_final: bool,
-    parent: Option<SectionId>,
-    at: Option<Position>,
+    parent: SectionId,
+    at: Position,
     /// Sorted as `strcmp` sorts; relations and subsections of one name stand side by side.
     children: BTreeMap<Vec<u8>, Children>,
 }
@@ -97,10 +99,10 @@ impl<'a> Section<'a> {
         self.data.is_final
     }
 
-    /// Where it is opened first; the root has no position.
+    /// Where it is opened first; for the root, line 0 of the file.
     #[must_use]
-    pub fn position(&self) -> Option<&'a Position> {
-        self.data.at.as_ref()
+    pub fn position(&self) -> &'a Position {
+        &self.data.at
     }
 
     /// Relations, sorted by name; those of one name in the order of the file.
@@ -145,25 +147,18 @@ impl Tree {
     /// The root, whose subsections are the `[sections]` of the file.
     #[must_use]
     pub fn root(&self) -> Section<'_> {
-        // `new` puts the root first and nothing removes it; the fallback only spares a panic path.
-        static EMPTY: SectionData = SectionData {
-            name: Vec::new(),
-            is_final: false,
-            parent: None,
-            at: None,
-            children: BTreeMap::new(),
-        };
         Section {
             tree: self,
-            data: self.sections.first().unwrap_or(&EMPTY),
+            data: &self.root,
         }
     }
 
     pub(crate) const ROOT: SectionId = SectionId(0);
 
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(at: Position) -> Self {
         Self {
-            sections: vec![SectionData::default()],
+            root: SectionData::new(Vec::new(), Self::ROOT, at),
+            sections: Vec::new(),
         }
     }
 
@@ -185,19 +180,11 @@ impl Tree {
         if let Some(id) = existing.filter(|_| !discard) {
             return id;
         }
+        self.sections.push(SectionData::new(name.to_vec(), parent, at));
         let id = SectionId(self.sections.len());
-        let (name, parent_id) = (name.to_vec(), Some(parent));
         if !discard && let Some(data) = self.get_mut(parent) {
-            data.children.entry(name.clone()).or_default().section = Some(id);
+            data.children.entry(name.to_vec()).or_default().section = Some(id);
         }
-        let at = Some(at);
-        self.sections.push(SectionData {
-            name,
-            is_final: false,
-            parent: parent_id,
-            at,
-            children: BTreeMap::new(),
-        });
         id
     }
 
@@ -208,9 +195,7 @@ impl Tree {
     }
 
     pub(crate) fn parent(&self, section: SectionId) -> SectionId {
-        self.get(section)
-            .and_then(|data| data.parent)
-            .unwrap_or(Self::ROOT)
+        self.get(section).map_or(Self::ROOT, |data| data.parent)
     }
 
     pub(crate) fn add(&mut self, section: SectionId, relation: Relation, rule: FinalRule) {
@@ -226,11 +211,28 @@ impl Tree {
         self.get(id).map(|data| Section { tree: self, data })
     }
 
-    fn get(&self, SectionId(index): SectionId) -> Option<&SectionData> {
-        self.sections.get(index)
+    fn get(&self, SectionId(number): SectionId) -> Option<&SectionData> {
+        number
+            .checked_sub(1)
+            .map_or(Some(&self.root), |index| self.sections.get(index))
     }
 
-    fn get_mut(&mut self, SectionId(index): SectionId) -> Option<&mut SectionData> {
-        self.sections.get_mut(index)
+    fn get_mut(&mut self, SectionId(number): SectionId) -> Option<&mut SectionData> {
+        match number.checked_sub(1) {
+            None => Some(&mut self.root),
+            Some(index) => self.sections.get_mut(index),
+        }
+    }
+}
+
+impl SectionData {
+    fn new(name: Vec<u8>, parent: SectionId, at: Position) -> Self {
+        Self {
+            name,
+            is_final: false,
+            parent,
+            at,
+            children: BTreeMap::new(),
+        }
     }
 }

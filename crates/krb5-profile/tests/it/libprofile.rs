@@ -12,7 +12,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use crate::dump::dump;
 
 /// How many groups of files are generated.
-const GROUPS: usize = 4000;
+const GROUPS: usize = 3000;
 
 /// A line, or a fragment of one. `@` stands for the directory of the files.
 fn fragment() -> impl Strategy<Value = Vec<u8>> {
@@ -136,8 +136,8 @@ fn file() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-fn helper(directory: &Path) -> PathBuf {
-    let program = directory.join("helper");
+fn helper() -> PathBuf {
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("libprofile-helper");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/helper.c");
     let built = Command::new("cc")
         .arg("-o")
@@ -154,9 +154,16 @@ fn helper(directory: &Path) -> PathBuf {
 
 #[test]
 fn generated_files_read_as_libprofile_reads_them() {
-    let directory = tempfile::tempdir().unwrap();
+    // Tens of thousands of small files: in memory, where there is such a place.
+    let memory = Path::new("/dev/shm");
+    let place = if memory.is_dir() {
+        memory.to_owned()
+    } else {
+        std::env::temp_dir()
+    };
+    let directory = tempfile::tempdir_in(place).unwrap();
     let root = directory.path().to_str().unwrap();
-    let mut helper = Command::new(helper(directory.path()))
+    let mut helper = Command::new(helper())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

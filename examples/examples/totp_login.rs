@@ -10,7 +10,8 @@ use otp_core::{Otp, OtpauthUri, TokenKey, Totp, TotpState, Verdict, Window};
 use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
 
-/// What a server stores per token: the key and the parameters, sealed and constant; the state, durable and ever growing.
+/// What a server stores per token: the key and the parameters, sealed and constant; the state, durable and
+/// ever growing.
 struct Token {
     totp: Totp,
     key: TokenKey,

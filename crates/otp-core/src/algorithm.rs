@@ -5,8 +5,8 @@ use core::str::FromStr;
 
 /// Hash function `H` of HMAC-`H` (RFC 6238 §1.2).
 ///
-/// SHA-1 is the default because it is the only one that every authenticator app computes; HMAC-SHA-1 is not weakened
-/// by the known collisions of SHA-1 (RFC 4226 §B.2 discusses why).
+/// SHA-1 is the default because it is the only one that every authenticator app computes; HMAC-SHA-1 is not
+/// weakened by the known collisions of SHA-1 (RFC 4226 Appendix B.2 discusses why).
 ///
 /// ```
 /// # use otp_core::Algorithm;

@@ -1,7 +1,8 @@
 //! Strict base32 (RFC 4648 §6) behind the lenient spellings in which apps print keys.
 //!
-//! One key has one canonical text, and every text that is taken stands for exactly one key: what differs from the
-//! canonical text in more than case, grouping and padding is refused instead of decoded to a key nobody meant.
+//! One key has one canonical text, and every text that is taken stands for exactly one key: what differs from
+//! the canonical text in more than case, grouping and padding is refused instead of decoded to a key nobody
+//! meant.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -25,8 +26,8 @@ const QUANTUM: (usize, usize) = (5, 8);
 pub fn encode(octets: &[u8]) -> Zeroizing<String> {
     let symbols = octets.len().saturating_mul(QUANTUM.1).div_ceil(QUANTUM.0);
     let mut text = Zeroizing::new(String::with_capacity(symbols.next_multiple_of(QUANTUM.1)));
-    // Quantum by quantum, each filled up with zero bits: a buffer that grew on the way would leave parts of the key
-    // behind in freed memory.
+    // Quantum by quantum, each filled up with zero bits: a buffer that grew on the way would leave parts of
+    // the key behind in freed memory.
     for chunk in octets.chunks(QUANTUM.0) {
         let mut quantum = Zeroizing::new([0; QUANTUM.0]);
         quantum.iter_mut().zip(chunk).for_each(|(to, from)| *to = *from);

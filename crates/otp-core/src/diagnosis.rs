@@ -1,7 +1,7 @@
 //! Which mistake an authenticator app made, told from a code that does not match.
 //!
-//! Some apps ignore the algorithm, the digits or the period of an otpauth:// URI without a word. At enrolment the first code
-//! shows it. This is no part of a login: the work depends on what is found.
+//! Some apps ignore the algorithm, the digits or the period of an otpauth:// URI without a word. At enrolment
+//! the first code shows it. This is no part of a login: the work depends on what is found.
 
 use core::fmt;
 use core::num::NonZeroU64;
@@ -87,11 +87,11 @@ impl fmt::Display for Mistake {
             }
             Self::Clock { steps } => {
                 let direction = if steps < 0 { "behind" } else { "ahead" };
-                write!(
-                    f,
-                    "the device's clock is {} time steps {direction}",
-                    steps.unsigned_abs()
-                )
+                let (count, unit) = match steps.unsigned_abs() {
+                    1 => (1, "step"),
+                    count => (count, "steps"),
+                };
+                write!(f, "the device's clock is {count} time {unit} {direction}")
             }
             Self::Counter { ahead } => write!(f, "the device's counter is {ahead} ahead"),
         }
@@ -102,15 +102,17 @@ impl fmt::Display for Mistake {
 const COMMON_PERIODS: [NonZeroU64; 2] = [Totp::DEFAULT_STEP, NonZeroU64::new(60).unwrap()];
 /// How far off a clock is looked for: a day of steps of 30 s. Wrong time zones show as up to 14 hours.
 const CLOCK_REACH: u32 = 2880;
-/// How far ahead a counter is looked for. Of a thousand wrong codes of six digits one is taken for a counter ahead.
+/// How far ahead a counter is looked for. Of a thousand wrong codes of six digits one is taken for a counter
+/// ahead.
 const COUNTER_REACH: u32 = 1000;
 
 impl Totp {
     /// Explains a code that [`Totp::verify`] found [`Unmatched`](crate::Verdict::Unmatched) at enrolment.
     ///
-    /// Tried in this order: the code as a value of other parameters at `unix_time` or one step from it, those with the fewest
-    /// differences first; then other times of a day. `None` means that the code is none of these, or matches as it is.
-    /// A wrong code of six digits is taken for a clock that is off with a chance of 0.6 %.
+    /// Tried in this order: the token's own parameters one step from `unix_time`; other parameters there,
+    /// those with the fewest differences first; other times of a day. `None` means that the code is none of
+    /// these, or is that of `unix_time`. A wrong code of six digits is taken for a clock that is off with a
+    /// chance of 0.6 %.
     ///
     /// ```
     /// # use otp_core::{Algorithm, Mistake, TokenKey, Totp};
@@ -126,8 +128,8 @@ impl Totp {
             let now = totp.time_step(unix_time).ok()?;
             totp.verify(key, otp, now, TotpState::default(), window).fresh()
         };
-        if matches(self, Window::default()).is_some() {
-            return None;
+        if let Some(matched) = matches(self, Window::default()) {
+            return (matched.drift != 0).then_some(Mistake::Clock { steps: matched.drift });
         }
         let digits = differs(otp.digits(), self.digits());
         let periods = core::iter::once(self.step())
@@ -156,8 +158,8 @@ impl Totp {
 impl Hotp {
     /// Explains a code that [`Hotp::verify`] found [`Unmatched`](crate::Verdict::Unmatched) at enrolment.
     ///
-    /// Tried in this order: the code as a value of other parameters within `look_ahead`, then as that of a counter up to a
-    /// thousand ahead. `None` means that the code is none of these, or matches as it is.
+    /// Tried in this order: the code as a value of other parameters within `look_ahead`, then as that of a
+    /// counter up to a thousand ahead. `None` means that the code is none of these, or matches as it is.
     #[must_use]
     pub fn diagnose(&self, key: &TokenKey, otp: &Otp, state: HotpState, look_ahead: u32) -> Option<Mistake> {
         let matches = |hotp: Self, look_ahead| hotp.verify(key, otp, state, look_ahead).fresh();

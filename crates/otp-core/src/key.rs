@@ -12,8 +12,8 @@ use crate::hex::{self, HexError};
 
 /// Shared secret `K` of one token (RFC 4226 §5.1).
 ///
-/// The octets stand on the heap, so that moving the key leaves no copy behind, and are wiped on drop. The type has no
-/// `Display` and no `PartialEq`, and its `Debug` shows the length alone.
+/// The octets stand on the heap, so that moving the key leaves no copy behind, and are wiped on drop. The
+/// type has no `Display` and no `PartialEq`, and its `Debug` shows the length alone.
 ///
 /// ```
 /// # use otp_core::TokenKey;
@@ -32,7 +32,8 @@ impl TokenKey {
     pub const GENERATED_LEN: usize = 20;
     /// The shortest key that [`TokenKey::new`] takes: 128 bits (RFC 4226 §4 R6).
     pub const MIN_LEN: usize = 16;
-    /// The longest key, in octets: the block of SHA-512, past which HMAC replaces the key by its hash (RFC 2104 §3).
+    /// The longest key, in octets: the block of SHA-512, past which HMAC replaces the key by its hash (RFC
+    /// 2104 §3).
     pub const MAX_LEN: usize = 128;
 
     /// Takes a key of [`MIN_LEN`](Self::MIN_LEN) to [`MAX_LEN`](Self::MAX_LEN) octets.
@@ -46,8 +47,8 @@ impl TokenKey {
 
     /// Takes a key of 1 to [`MAX_LEN`](Self::MAX_LEN) octets, for tokens that exist already.
     ///
-    /// RFC 4226 §4 R6 forbids keys of less than 128 bits, yet seeds of 80 bits are in use; whoever imports one should
-    /// plan its replacement.
+    /// RFC 4226 §4 R6 forbids keys of less than 128 bits, yet seeds of 80 bits are in use; whoever imports
+    /// one should plan its replacement.
     ///
     /// # Errors
     ///
@@ -129,7 +130,8 @@ macro_rules! from_array {
 }
 from_array!(20 32 64);
 
-/// Why octets or a text are no [`TokenKey`]. The fault is whoever supplies the key: an operator or an import file.
+/// Why octets or a text are no [`TokenKey`]. The fault is whoever supplies the key: an operator or an import
+/// file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {

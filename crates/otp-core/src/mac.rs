@@ -6,7 +6,8 @@ use sha2::{Sha256, Sha512};
 
 use crate::{Algorithm, Digits, Otp, TokenKey};
 
-/// HMAC that has absorbed its key. A search clones it per moving factor, which saves half of the compressions.
+/// HMAC that has absorbed its key. A search clones it per moving factor, which saves half of the
+/// compressions.
 pub(crate) enum KeyedMac {
     Sha1(Hmac<Sha1>),
     Sha256(Hmac<Sha256>),

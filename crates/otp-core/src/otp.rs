@@ -12,8 +12,8 @@ const MAX: usize = 8;
 
 /// An OTP value: exactly 6, 7 or 8 ASCII digits (RFC 4226 §5.3).
 ///
-/// It is a credential until it is spent: `Debug` does not show it, and there is neither `Display` nor `PartialEq`.
-/// A value that was [`zeroize`](Zeroize::zeroize)d matches no code of any token.
+/// It is a credential until it is spent: `Debug` does not show it, and there is neither `Display` nor
+/// `PartialEq`. A value that was [`zeroize`](Zeroize::zeroize)d matches no code of any token.
 ///
 /// ```
 /// # use otp_core::{Otp, OtpError};
@@ -31,8 +31,8 @@ pub struct Otp {
 }
 
 impl Otp {
-    /// Takes exactly 6 to 8 ASCII digits. Nothing is trimmed: a value with a space around it is another spelling of the
-    /// same code, and a store that compares spellings would take it twice.
+    /// Takes exactly 6 to 8 ASCII digits. Nothing is trimmed: a value with a space around it is another
+    /// spelling of the same code, and a store that compares spellings would take it twice.
     ///
     /// # Errors
     ///
@@ -86,8 +86,8 @@ impl Otp {
 
     /// Whether both are the same value of the same length, in constant time.
     ///
-    /// For logins use the searches of [`Hotp`](crate::Hotp) and [`Totp`](crate::Totp): they also say which moving factor
-    /// matched, without which a code cannot be spent.
+    /// For logins use the searches of [`Hotp`](crate::Hotp) and [`Totp`](crate::Totp): they also say which
+    /// moving factor matched, without which a code cannot be spent.
     #[must_use]
     pub fn matches(&self, other: &Self) -> bool {
         self.ct_eq(other).into()

@@ -48,8 +48,8 @@ impl fmt::Display for TimeStep {
 
 /// The parameters of a TOTP token (RFC 6238 §4).
 ///
-/// The default is what every authenticator app computes: SHA-1, 6 digits, `X` = 30 s, `T0` = 0. Some apps ignore other
-/// parameters without a word; [`Totp::diagnose`] finds out.
+/// The default is what every authenticator app computes: SHA-1, 6 digits, `X` = 30 s, `T0` = 0. Some apps
+/// ignore other parameters without a word; [`Totp::diagnose`] finds out.
 ///
 /// ```
 /// # use otp_core::{Algorithm, Digits, TokenKey, Totp};
@@ -128,7 +128,8 @@ impl Totp {
         Ok(TimeStep(elapsed / self.step)) // `step` is NonZeroU64: the division is total
     }
 
-    /// Returns the second at which `step` begins, since the Unix epoch; `None` past the last second of a `u64`.
+    /// Returns the second at which `step` begins, since the Unix epoch; `None` past the last second of a
+    /// `u64`.
     #[must_use]
     pub fn start_of(&self, step: TimeStep) -> Option<u64> {
         step.0.checked_mul(self.step.get())?.checked_add(self.t0)
@@ -149,11 +150,12 @@ impl Totp {
         Ok(self.generate(key, self.time_step(unix_time)?))
     }
 
-    /// Looks for `otp` among the steps of `window` around `now` plus the learned drift: nearest first, of two equally near the later.
+    /// Looks for `otp` among the steps of `window` around `now` plus the learned drift: nearest first, of two
+    /// equally near the later.
     ///
-    /// A step below [`TotpState::next`] matches as [`Verdict::Replayed`], never as fresh. If the value belongs to a fresh
-    /// and to a spent step alike it is [`Verdict::Fresh`] at the fresh one. All values are computed and compared in constant
-    /// time, also when `otp` has another number of digits.
+    /// A step below [`TotpState::next`] matches as [`Verdict::Replayed`], never as fresh. If the value
+    /// belongs to a fresh and to a spent step alike it is [`Verdict::Fresh`] at the fresh one. All values are
+    /// computed and compared in constant time, also when `otp` has another number of digits.
     pub fn verify(
         &self,
         key: &TokenKey,
@@ -174,10 +176,10 @@ impl Totp {
 
     /// Finds the drift of a device whose clock has left the window by two consecutive codes (RFC 6238 §6).
     ///
-    /// `second` is looked for among the steps of `window` around `now`, without regard to the learned drift, so that no series
-    /// of resynchronizations leads further away than the window. `first` must be the code of the step before.
-    /// The match is that of `second`; both codes are spent with it. A pair of which a code has been spent before is
-    /// [`Verdict::Replayed`].
+    /// `second` is looked for among the steps of `window` around `now`, without regard to the learned drift,
+    /// so that no series of resynchronizations leads further away than the window. `first` must be the code
+    /// of the step before. The match is that of `second`; both codes are spent with it. A pair of which a
+    /// code has been spent before is [`Verdict::Replayed`].
     pub fn resynchronize(
         &self,
         key: &TokenKey,
@@ -271,8 +273,8 @@ pub struct TotpMatch {
 impl TotpMatch {
     /// The state to commit before the code is accepted.
     ///
-    /// The drift is learned up to `max_drift` steps on either side: without a bound, a window that follows the device
-    /// could be led away from the true time step by step.
+    /// The drift is learned up to `max_drift` steps on either side: without a bound, a window that follows
+    /// the device could be led away from the true time step by step.
     #[must_use]
     pub fn state(self, max_drift: u32) -> TotpState {
         let max_drift = i64::from(max_drift);

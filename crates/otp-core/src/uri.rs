@@ -1,7 +1,7 @@
 //! `otpauth://` URIs: how a token reaches an authenticator app, mostly as a QR code.
 //!
-//! There is no RFC. What is written here is the form on which the apps agree; what is read are the spellings that they
-//! and the servers in use produce. A URI holds the key: it is a secret as a whole.
+//! There is no RFC. What is written here is the form on which the apps agree; what is read are the spellings
+//! that they and the servers in use produce. A URI holds the key: it is a secret as a whole.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -62,9 +62,10 @@ impl OtpauthUri {
     ///
     /// # Errors
     ///
-    /// [`UriError::T0`] if `T0` is not 0, for which URIs have no word; [`UriError::Account`] and [`UriError::Issuer`] for
-    /// names that no label can carry: an empty account, control characters, a colon in the issuer, or in the account if
-    /// there is no issuer.
+    /// - [`UriError::T0`] if `T0` is not 0, for which URIs have no word;
+    /// - [`UriError::Account`] if the account is empty, has control characters, or has a colon without an issuer
+    ///   before it;
+    /// - [`UriError::Issuer`] if the issuer has control characters or a colon.
     pub fn totp(issuer: Option<&str>, account: &str, key: TokenKey, totp: &Totp) -> Result<Self, UriError> {
         if totp.t0() != 0 {
             return Err(UriError::T0);
@@ -124,9 +125,10 @@ impl OtpauthUri {
 
     /// Reads a URI.
     ///
-    /// Scheme, type, parameter names and the algorithm are taken in any case, the colon of the label as `:` or `%3A`, the key in
-    /// every form of [`base32::decode`](crate::base32::decode). Missing parameters have the default of the apps: SHA-1,
-    /// 6 digits, 30 s, counter 0. The issuer parameter goes before the one in the label. Unknown parameters are ignored.
+    /// Scheme, type, parameter names and the algorithm are taken in any case, the colon of the label as `:`
+    /// or `%3A`, the key in every form of [`base32::decode`](crate::base32::decode). Missing parameters have
+    /// the default of the apps: SHA-1, 6 digits, 30 s, counter 0. The issuer parameter goes before the one in
+    /// the label. Unknown parameters are ignored.
     ///
     /// # Errors
     ///
@@ -218,8 +220,9 @@ impl OtpauthUri {
         };
         let secret = self.key.to_base32();
         let issuer = self.issuer.as_deref();
-        // An octet is at most three characters, the issuer stands there twice, and 128 are more than what is fixed and the
-        // numbers: the buffer never grows, so that no part of the key stays behind in freed memory.
+        // An octet is at most three characters, the issuer stands there twice, and 128 are more than what is
+        // fixed and the numbers: the buffer never grows, so that no part of the key stays behind in freed
+        // memory.
         let names = issuer
             .map_or(0, str::len)
             .saturating_mul(2)
@@ -256,7 +259,8 @@ impl OtpauthUri {
     }
 }
 
-/// Why a text is no `otpauth://` URI of a token, or a token has none. Names and numbers only: the URI is a secret.
+/// Why a text is no `otpauth://` URI of a token, or a token has none. Names and numbers only: the URI is a
+/// secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UriError {
@@ -290,7 +294,8 @@ pub enum UriError {
     /// The key is unusable.
     #[error("the parameter secret is unusable")]
     Key(#[from] KeyError),
-    /// The value of a parameter is not understood: an unknown algorithm, digits outside 6..=8, period 0, no number.
+    /// The value of a parameter is not understood: an unknown algorithm, digits outside 6..=8, period 0, no
+    /// number.
     #[error("the value of the parameter {0} is not supported")]
     Value(&'static str),
     /// A TOTP token with a `T0` other than 0, for which URIs have no word.

@@ -4,8 +4,8 @@ use subtle::{Choice, ConditionallySelectable, ConstantTimeLess};
 
 /// What a code is, among the codes of a window.
 ///
-/// A caller holds the moving factor in its hand exactly when there is one. To accept is to commit the `next` of a fresh
-/// match, and to fail when the store has moved on meanwhile:
+/// A caller holds the moving factor in its hand exactly when there is one. To accept is to commit the `next`
+/// of a fresh match, and to fail when the store has moved on meanwhile:
 ///
 /// ```
 /// # use otp_core::{Hotp, HotpState, TokenKey, Verdict};
@@ -23,7 +23,8 @@ use subtle::{Choice, ConditionallySelectable, ConstantTimeLess};
 pub enum Verdict<M> {
     /// The code of a moving factor that has not been spent.
     Fresh(M),
-    /// The code of a moving factor at or below the last accepted one: refuse. The state in the match is unchanged.
+    /// The code of a moving factor at or below the last accepted one: refuse. The state in the match is
+    /// unchanged.
     Replayed(M),
     /// The code of no moving factor in reach: refuse.
     Unmatched,
@@ -51,8 +52,8 @@ impl<M> Verdict<M> {
 
 /// How far from the expected time step a code may be (RFC 6238 §5.2, §6). Unit: time steps.
 ///
-/// The default is one step on either side, the most that RFC 6238 §5.2 recommends for delay in transmission. Every step more
-/// is one more code that an attacker may hit.
+/// The default is one step on either side, the most that RFC 6238 §5.2 recommends for delay in transmission.
+/// Every step more is one more code that an attacker may hit.
 ///
 /// ```
 /// # use otp_core::Window;
@@ -83,11 +84,12 @@ impl Default for Window {
     }
 }
 
-/// The largest moving factor that a search accepts. Its successor must still be a `u64`, for that is what the state
-/// holds once it is spent.
+/// The largest moving factor that a search accepts. Its successor must still be a `u64`, for that is what the
+/// state holds once it is spent.
 pub(crate) const LAST: u64 = u64::MAX - 1;
 
-/// The nearest hit so far. All candidates are offered, in any order; none of the work depends on which of them hit.
+/// The nearest hit so far. All candidates are offered, in any order; none of the work depends on which of
+/// them hit.
 pub(crate) struct Nearest {
     found: Choice,
     rank: u64,

@@ -87,8 +87,9 @@ fn a_clock_that_is_off_is_measured() {
     for (steps, text) in [
         (-2880, Some("the device's clock is 2880 time steps behind")), // a day
         (-2, Some("the device's clock is 2 time steps behind")),
-        (-1, None),
-        (1, None),
+        (-1, Some("the device's clock is 1 time step behind")),
+        (0, None),
+        (1, Some("the device's clock is 1 time step ahead")),
         (120, Some("the device's clock is 120 time steps ahead")), // a time zone
         (2881, None),
     ] {

@@ -120,7 +120,8 @@ proptest! {
         prop_assert_eq!(parts(verdict), expected);
     }
 
-    /// One token's life, with a clock that jumps both ways: no step is accepted twice, and the state never goes back.
+    /// One token's life, with a clock that jumps both ways: no step is accepted twice, and the state never
+    /// goes back.
     #[test]
     fn no_step_is_ever_accepted_twice(
         attempts in prop::collection::vec((any::<bool>(), 100..140_u64, -12..=12_i64), 1..40),

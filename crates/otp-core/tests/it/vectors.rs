@@ -73,8 +73,9 @@ fn totp_matches_rfc6238_appendix_b() {
     }
 }
 
-/// Algorithm, octets of the key (octet i is 7 i + 1 mod 256), counter, digits, value; computed with Python's `hmac`.
-/// The lengths stand on both sides of the hashes' block sizes, the counters on both sides of 2^32 and 2^63.
+/// Algorithm, octets of the key (octet i is 7 i + 1 mod 256), counter, digits, value; computed with Python's
+/// `hmac`. The lengths stand on both sides of the hashes' block sizes, the counters on both sides of 2^32 and
+/// 2^63.
 const OTHER_KEYS_AND_COUNTERS: [(Algorithm, usize, u64, u8, &str); 24] = [
     (Algorithm::Sha1, 1, 0x0001_0000_0000, 7, "0568883"),
     (Algorithm::Sha1, 10, 0x8000_0000_0000_0005, 8, "56305905"),

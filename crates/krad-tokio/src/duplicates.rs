@@ -1,7 +1,9 @@
 //! The table of duplicates (RFC 5080 §2.2.2): the same request is decided once, and answered with the same octets.
 //!
 //! A pure data structure: time is a parameter. A listener keeps one table per socket or connection, so the key `K` is
-//! what else tells requests apart: source address, port and Identifier on UDP, the Identifier alone on a stream.
+//! what else tells *outstanding* requests apart: source address, port and Identifier on UDP, the Identifier alone on a
+//! stream. The identity `I` tells a repetition from the next request under the same key: the Request Authenticator, and a
+//! digest of the packet, so that a client with a poor generator never gets the answer to somebody else's request.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -10,15 +12,14 @@ use std::{
     time::Duration,
 };
 
-use krad::RequestAuthenticator;
 use tokio::time::Instant;
 
 /// Requests in flight, and answers of the last seconds.
 ///
 /// Only authentic packets may reach it: a forged one would replace the entry of an honest one.
 #[derive(Debug)]
-pub struct DuplicateTable<K> {
-    entries: HashMap<K, Entry>,
+pub struct DuplicateTable<K, I> {
+    entries: HashMap<K, Entry<I>>,
     /// Keys of answered entries by the order of their answers, which is the order in which they expire.
     answered: BTreeMap<Ticket, K>,
     capacity: usize,
@@ -44,8 +45,8 @@ pub enum Admission {
 }
 
 #[derive(Debug)]
-struct Entry {
-    authenticator: RequestAuthenticator,
+struct Entry<I> {
+    identity: I,
     ticket: Ticket,
     answer: Option<Stored>,
 }
@@ -57,7 +58,7 @@ struct Stored {
     expires: Instant,
 }
 
-impl<K: Hash + Eq + Clone> DuplicateTable<K> {
+impl<K: Hash + Eq + Clone, I: Eq> DuplicateTable<K, I> {
     /// An empty table for `capacity` requests, whose answers live for `life`.
     #[must_use]
     pub fn new(capacity: usize, life: Duration) -> Self {
@@ -72,15 +73,11 @@ impl<K: Hash + Eq + Clone> DuplicateTable<K> {
 
     /// Looks up an authentic request, and enters it if it is new.
     ///
-    /// Another authenticator under the same key is a new request: the client has given up the old one. When the table is
+    /// Another identity under the same key is a new request: the client has given up the old one. When the table is
     /// full, the oldest answer makes room; work in progress never does, as its duplicates would be done twice.
-    pub fn admit(&mut self, key: K, authenticator: RequestAuthenticator, now: Instant) -> Admission {
+    pub fn admit(&mut self, key: K, identity: I, now: Instant) -> Admission {
         self.expire(now);
-        if let Some(entry) = self
-            .entries
-            .get(&key)
-            .filter(|entry| entry.authenticator == authenticator)
-        {
+        if let Some(entry) = self.entries.get(&key).filter(|entry| entry.identity == identity) {
             return match &entry.answer {
                 Some(stored) => Admission::Answered(Arc::clone(&stored.reply)),
                 None => Admission::InFlight,
@@ -97,7 +94,7 @@ impl<K: Hash + Eq + Clone> DuplicateTable<K> {
         self.entries.insert(
             key,
             Entry {
-                authenticator,
+                identity,
                 ticket,
                 answer: None,
             },

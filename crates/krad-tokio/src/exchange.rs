@@ -3,7 +3,7 @@
 use std::{
     any::Any,
     future::{Future, poll_fn},
-    hash::Hash,
+    hash::{BuildHasher, Hash, RandomState},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -23,8 +23,13 @@ use crate::{
 pub(crate) struct Exchange<S, K> {
     service: Arc<S>,
     settings: Arc<Settings>,
-    duplicates: Mutex<DuplicateTable<K>>,
+    duplicates: Mutex<DuplicateTable<K, Identity>>,
+    /// Keyed by chance, so that nobody can aim at a collision.
+    digests: RandomState,
 }
+
+/// Request Authenticator, and a digest of the packet.
+type Identity = (RequestAuthenticator, u64);
 
 /// A packet as it arrived. `K` tells it apart from others of the same [`Exchange`].
 pub(crate) struct Arrival<K> {
@@ -41,6 +46,7 @@ impl<S: RadiusService, K: Hash + Eq + Clone> Exchange<S, K> {
             service,
             settings,
             duplicates,
+            digests: RandomState::new(),
         }
     }
 
@@ -88,8 +94,7 @@ impl<S: RadiusService, K: Hash + Eq + Clone> Exchange<S, K> {
             return self.answer_status_server(&peer, &client, &request);
         }
 
-        let authenticator = request.as_request().authenticator();
-        let ticket = match self.admit(&key, authenticator) {
+        let ticket = match self.admit(&key, &request) {
             Admission::New(ticket) => ticket,
             Admission::InFlight => return self.silence(&peer, Some(&client), Discard::InFlight),
             Admission::Full => return self.silence(&peer, Some(&client), Discard::DuplicateTableFull),
@@ -151,12 +156,13 @@ impl<S: RadiusService, K: Hash + Eq + Clone> Exchange<S, K> {
         }
     }
 
-    fn admit(&self, key: &K, authenticator: RequestAuthenticator) -> Admission {
-        self.duplicates()
-            .admit(key.clone(), authenticator, Instant::now())
+    fn admit(&self, key: &K, request: &RequestBuf) -> Admission {
+        let request = request.as_request();
+        let identity = (request.authenticator(), self.digests.hash_one(request.octets()));
+        self.duplicates().admit(key.clone(), identity, Instant::now())
     }
 
-    fn duplicates(&self) -> MutexGuard<'_, DuplicateTable<K>> {
+    fn duplicates(&self) -> MutexGuard<'_, DuplicateTable<K, Identity>> {
         self.duplicates.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -1,0 +1,17 @@
+//! The listeners on real loopback sockets, on paused time: it advances when nothing else is left to do.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub,
+    reason = "test code"
+)]
+
+mod duplicates;
+mod socket_file;
+mod support;
+mod udp;
+mod unix;
+mod unix_limits;

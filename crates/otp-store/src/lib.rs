@@ -1,1 +1,34 @@
 #![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod account;
+mod client;
+mod commit;
+mod database;
+mod digest;
+mod error;
+mod init;
+mod keyfile;
+mod paths;
+mod reader;
+mod route;
+mod schema;
+mod seal;
+mod session;
+mod store;
+mod token;
+mod turnstile;
+mod user;
+mod value;
+mod writer;
+
+pub use client::{ClientRecord, ClientSecret, ClientSource, MessageAuthenticatorRule, NewClient};
+pub use commit::{Accept, Commit};
+pub use digest::Digests;
+pub use error::{EngineError, Kind, StoreError};
+pub use paths::Paths;
+pub use route::Source;
+pub use seal::KeyId;
+pub use store::{Stats, Store};
+pub use token::{MissingUsers, NewToken, TokenRecord};
+pub use user::{NewUser, UserRecord};

@@ -1,0 +1,167 @@
+//! The snapshot that a decision looks at.
+
+use std::collections::HashMap;
+
+use otp_validation::{
+    Acceptance, Account, AccountVersion, ClientId, CredentialDigest, PacketDigest, PasswordHash, Token,
+    TokenId, User, UserId, UserName,
+};
+use rusqlite::{Connection, OptionalExtension as _, Row};
+
+use crate::{
+    Kind, Store, StoreError,
+    error::Fault,
+    seal::{Place, Sealed},
+    store::Secrets,
+    token::{open_key, read_mode, read_status},
+    user::{read_expiry, read_lockout, stored_grammar, stored_name},
+    value::{Uid, unix_time},
+};
+
+impl Store {
+    /// Everything about the user whom `name` means, as of one moment; `None` if it means nobody.
+    ///
+    /// The name is looked for as it is and then without its realm ([`UserName::candidates`]). Acceptances are those of the
+    /// last 300 seconds; older ones may be among them.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unsealable`] or [`StoreError::Corrupt`] if the user's rows are not as this program wrote them; else
+    /// whatever keeps the store from reading.
+    pub fn account(&self, name: &UserName) -> Result<Option<Account>, StoreError> {
+        self.read("reading an account", |transaction| {
+            for candidate in name.candidates() {
+                if let Some(account) = load(transaction, self.secrets(), &candidate)? {
+                    return Ok(Some(account));
+                }
+            }
+            Ok(None)
+        })
+    }
+}
+
+fn load(transaction: &Connection, secrets: &Secrets, name: &UserName) -> Result<Option<Account>, Fault> {
+    let mut statement = transaction.prepare_cached(
+        "SELECT u.id, u.uid, u.name, u.enabled, u.expires_at, u.password_sealed, u.grammar,
+                a.version, a.otp_failures, a.password_failures, a.locked_until
+         FROM users u JOIN accounts a ON a.user_id = u.id WHERE u.name = ?1",
+    )?;
+    // The closure of `query_row` may only fail with an error of the engine: ours is carried out as a value.
+    let found = statement
+        .query_row([name.as_str()], |row| Ok(read_account(row, secrets)))
+        .optional()?;
+    let Some((mut account, uid)) = found.transpose()? else {
+        return Ok(None);
+    };
+    account.tokens = load_tokens(transaction, secrets, &account.user, &uid)?;
+    account.acceptances = load_acceptances(transaction, account.user.id)?;
+    Ok(Some(account))
+}
+
+/// The account without tokens and acceptances, and what its sealed values are bound to.
+fn read_account(row: &Row<'_>, secrets: &Secrets) -> Result<(Account, Uid), Fault> {
+    let uid: Uid = row.get("uid")?;
+    let name = stored_name(row.get("name")?)?;
+    let sealed: Option<Vec<u8>> = row.get("password_sealed")?;
+    let password = sealed
+        .map(|record| open_password(secrets, &record, &uid, &name))
+        .transpose()?;
+    let user = User {
+        id: UserId(row.get("id")?),
+        name,
+        enabled: row.get("enabled")?,
+        expires_at: read_expiry(row)?,
+        password,
+        grammar: stored_grammar(row.get("grammar")?)?,
+    };
+    let account = Account {
+        user,
+        tokens: Vec::new(),
+        lockout: read_lockout(row)?,
+        acceptances: Vec::new(),
+        version: AccountVersion(row.get("version")?),
+    };
+    Ok((account, uid))
+}
+
+fn open_password(
+    secrets: &Secrets,
+    record: &[u8],
+    uid: &Uid,
+    name: &UserName,
+) -> Result<PasswordHash, StoreError> {
+    let opened = secrets.seal.open(record, Place::of(Sealed::Password, uid));
+    let text = opened.and_then(|octets| std::str::from_utf8(&octets).ok().map(str::to_owned));
+    let phc = text.ok_or_else(|| StoreError::Unsealable {
+        kind: Kind::Password,
+        name: name.to_string(),
+    })?;
+    Ok(PasswordHash::new(phc))
+}
+
+fn load_tokens(
+    transaction: &Connection,
+    secrets: &Secrets,
+    user: &User,
+    owner: &Uid,
+) -> Result<Vec<Token>, Fault> {
+    let mut statement = transaction.prepare_cached(
+        "SELECT t.id, t.uid, t.label, t.enabled, t.status, t.kind, t.algorithm, t.digits, t.look_ahead, t.step, t.t0,
+                t.window_past, t.window_future, t.drift, t.key_sealed, t.replay_id, r.next
+         FROM tokens t JOIN replay r ON r.id = t.replay_id WHERE t.user_id = ?1 ORDER BY t.id",
+    )?;
+    let mut rows = statement.query([user.id.0])?;
+    let mut tokens = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (mode, label): (_, String) = (read_mode(row)?, row.get("label")?);
+        let Some(key) = open_key(row, secrets, owner, &mode)? else {
+            let name = format!("{}/{label}", user.name);
+            return Err(StoreError::Unsealable {
+                kind: Kind::Token,
+                name,
+            }
+            .into());
+        };
+        let (id, enabled, status) = (TokenId(row.get("id")?), row.get("enabled")?, read_status(row)?);
+        tokens.push(Token {
+            id,
+            label,
+            enabled,
+            status,
+            key,
+            mode,
+        });
+    }
+    Ok(tokens)
+}
+
+fn load_acceptances(transaction: &Connection, user: UserId) -> Result<Vec<Acceptance>, Fault> {
+    let mut statement = transaction.prepare_cached(
+        "SELECT packet, client_id, credential, token_id, accepted_at, twin_of FROM acceptances WHERE user_id = ?1",
+    )?;
+    let mut rows = statement.query([user.0])?;
+    let mut acceptances = Vec::new();
+    let mut twins: HashMap<[u8; 32], Vec<PacketDigest>> = HashMap::new();
+    while let Some(row) = rows.next()? {
+        let packet = PacketDigest(row.get("packet")?);
+        if let Some(first) = row.get::<_, Option<[u8; 32]>>("twin_of")? {
+            twins.entry(first).or_default().push(packet);
+            continue;
+        }
+        acceptances.push(Acceptance {
+            packet,
+            credential: CredentialDigest(row.get("credential")?),
+            client: ClientId(row.get("client_id")?),
+            token: TokenId(row.get("token_id")?),
+            at: unix_time("accepted_at of an acceptance", row.get("accepted_at")?)?,
+            twins: 0,
+            twin_packets: Vec::new(),
+        });
+    }
+    for acceptance in &mut acceptances {
+        acceptance.twin_packets = twins.remove(&acceptance.packet.0).unwrap_or_default();
+        acceptance.twins = u32::try_from(acceptance.twin_packets.len()).unwrap_or(u32::MAX);
+    }
+    acceptances.sort_by_key(|acceptance| acceptance.at);
+    Ok(acceptances)
+}

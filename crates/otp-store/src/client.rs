@@ -1,0 +1,452 @@
+//! Clients: who may ask, how they are stored, and their administration.
+
+use std::{fmt, net::IpAddr, str::FromStr, time::Duration};
+
+use ipnet::{IpNet, Ipv4Net};
+use otp_validation::{Client, ClientId, Grammar, UnixTime};
+use rand::CryptoRng;
+use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
+use zeroize::Zeroizing;
+
+use crate::{
+    Kind, Store, StoreError,
+    error::Fault,
+    seal::{Place, Sealed},
+    store::Secrets,
+    user::stored_grammar,
+    value::{Uid, check_name, random_uid, time, unix_time, unsigned},
+};
+
+/// The secret that a RADIUS client and this server share. Its octets are wiped when it is dropped.
+#[derive(Clone)]
+pub struct ClientSecret(Zeroizing<Vec<u8>>);
+
+impl ClientSecret {
+    /// Takes the octets of the secret.
+    pub fn new(octets: Vec<u8>) -> Self {
+        Self(Zeroizing::new(octets))
+    }
+
+    /// The octets, for whoever has to compute with them or was asked to show them.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ClientSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClientSecret(..)")
+    }
+}
+
+/// Where a client's requests come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientSource {
+    /// The UNIX listener that has the client's name.
+    Unix,
+    /// Addresses of this network; where several networks hold an address, the longest prefix counts.
+    Network(IpNet),
+}
+
+/// Whether a client's requests must carry a Message-Authenticator (RFC 2869 §5.14).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MessageAuthenticatorRule {
+    /// A request without it is discarded.
+    #[default]
+    Required,
+    /// It is verified where it is present; a forger on the path can then change answers to requests that lack it.
+    IfPresent,
+}
+
+impl MessageAuthenticatorRule {
+    /// The name used in the store and in documents.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Required => "required",
+            Self::IfPresent => "if-present",
+        }
+    }
+}
+
+impl fmt::Display for MessageAuthenticatorRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A client to be added.
+#[derive(Clone, Debug)]
+pub struct NewClient {
+    /// Its name: 1 to 64 octets without `/` and control characters.
+    pub name: String,
+    /// Where its requests come from.
+    pub source: ClientSource,
+    /// The shared secret: needed for a network, meaningless on a UNIX listener.
+    pub secret: Option<ClientSecret>,
+    /// Whether its requests must carry a Message-Authenticator.
+    pub message_authenticator: MessageAuthenticatorRule,
+    /// How credentials through this client are composed, whatever the user's own setting is.
+    pub grammar: Option<Grammar>,
+    /// For how many seconds a twin gets the first one's Accept; 0 = never.
+    pub repeat_grace: u32,
+    /// How long a rejection waits, from receipt, in whole milliseconds.
+    pub reject_delay: Duration,
+    /// When it was added.
+    pub created_at: UnixTime,
+}
+
+impl NewClient {
+    /// A KDC (or another program of this machine) behind the UNIX listener `name`.
+    ///
+    /// Its packets carry no Message-Authenticator that is worth anything: the socket's permissions say who it is. A KDC
+    /// repeats itself, hence 5 seconds of grace.
+    pub fn unix(name: impl Into<String>, created_at: UnixTime) -> Self {
+        Self {
+            name: name.into(),
+            source: ClientSource::Unix,
+            secret: None,
+            message_authenticator: MessageAuthenticatorRule::IfPresent,
+            grammar: None,
+            repeat_grace: 5,
+            reject_delay: Duration::from_millis(250),
+            created_at,
+        }
+    }
+
+    /// A NAS: Message-Authenticator required, no grace, rejections after one second.
+    pub fn network(
+        name: impl Into<String>,
+        network: IpNet,
+        secret: ClientSecret,
+        created_at: UnixTime,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            source: ClientSource::Network(network),
+            secret: Some(secret),
+            message_authenticator: MessageAuthenticatorRule::Required,
+            grammar: None,
+            repeat_grace: 0,
+            reject_delay: Duration::from_secs(1),
+            created_at,
+        }
+    }
+}
+
+/// A client.
+#[derive(Clone, Debug)]
+pub struct ClientRecord {
+    /// The store's number.
+    pub id: ClientId,
+    /// Its name.
+    pub name: String,
+    /// A disabled client gets Reject for everything.
+    pub enabled: bool,
+    /// Where its requests come from.
+    pub source: ClientSource,
+    /// The shared secret: there for a network when the record comes from [`Store::client_for`]; administrators ask for it by
+    /// [`Store::client_secret`].
+    pub secret: Option<ClientSecret>,
+    /// Whether its requests must carry a Message-Authenticator.
+    pub message_authenticator: MessageAuthenticatorRule,
+    /// How credentials through this client are composed, whatever the user's own setting is.
+    pub grammar: Option<Grammar>,
+    /// For how many seconds a twin gets the first one's Accept; 0 = never.
+    pub repeat_grace: u32,
+    /// How long a rejection waits, from receipt.
+    pub reject_delay: Duration,
+    /// When it was added.
+    pub created_at: UnixTime,
+}
+
+impl ClientRecord {
+    /// The rules that a decision looks at.
+    pub fn policy(&self) -> Client {
+        Client {
+            id: self.id,
+            name: self.name.clone(),
+            enabled: self.enabled,
+            grammar: self.grammar,
+            repeat_grace: self.repeat_grace,
+        }
+    }
+}
+
+impl Store {
+    /// Adds a client. The bits of a network beyond its prefix are cleared.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Exists`] if the name or the network is taken, [`StoreError::Invalid`] for a malformed name or a
+    /// network without a secret; else whatever keeps the store from writing.
+    pub fn add_client(&self, client: &NewClient, rng: &mut impl CryptoRng) -> Result<ClientId, StoreError> {
+        self.administer("adding a client", |transaction| {
+            add(transaction, self.secrets(), client, rng)
+        })
+    }
+
+    /// All clients, by name, without their secrets.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`], or whatever keeps the store from reading.
+    pub fn clients(&self) -> Result<Vec<ClientRecord>, StoreError> {
+        self.client_records(None)
+    }
+
+    /// The client of this name, if there is one, without its secret.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`], or whatever keeps the store from reading.
+    pub fn client(&self, name: &str) -> Result<Option<ClientRecord>, StoreError> {
+        Ok(self.client_records(Some(name))?.pop())
+    }
+
+    fn client_records(&self, name: Option<&str>) -> Result<Vec<ClientRecord>, StoreError> {
+        self.read("reading clients", |transaction| {
+            let mut records = Vec::new();
+            each(transaction, name, |row| {
+                records.push(read_record(row)?);
+                Ok(())
+            })?;
+            Ok(records)
+        })
+    }
+
+    /// The shared secret of a client, `None` for a UNIX listener.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotFound`], [`StoreError::Unsealable`], or whatever keeps the store from reading.
+    pub fn client_secret(&self, name: &str) -> Result<Option<ClientSecret>, StoreError> {
+        self.read("reading a client's secret", |transaction| {
+            let mut found = None;
+            each(transaction, Some(name), |row| {
+                found = Some(open_secret(row, self.secrets())?);
+                Ok(())
+            })?;
+            found.ok_or_else(|| not_found(name))
+        })
+    }
+
+    /// Enables or disables a client.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotFound`], or whatever keeps the store from writing.
+    pub fn set_client_enabled(&self, name: &str, enabled: bool) -> Result<(), StoreError> {
+        self.administer("changing a client", |transaction| {
+            let mut statement =
+                transaction.prepare_cached("UPDATE clients SET enabled = :value WHERE name = :name")?;
+            changed(
+                transaction,
+                name,
+                statement.execute(named_params! { ":value": enabled, ":name": name })?,
+            )
+        })
+    }
+
+    /// Removes a client and its secret.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotFound`], or whatever keeps the store from writing.
+    pub fn remove_client(&self, name: &str) -> Result<(), StoreError> {
+        self.administer("removing a client", |transaction| {
+            let mut statement = transaction.prepare_cached("DELETE FROM clients WHERE name = :name")?;
+            changed(
+                transaction,
+                name,
+                statement.execute(named_params! { ":name": name })?,
+            )
+        })
+    }
+}
+
+fn not_found(name: &str) -> Fault {
+    StoreError::NotFound {
+        kind: Kind::Client,
+        name: name.to_owned(),
+    }
+    .into()
+}
+
+fn changed(transaction: &Connection, name: &str, rows: usize) -> Result<(), Fault> {
+    if rows == 0 {
+        return Err(not_found(name));
+    }
+    move_epoch(transaction)
+}
+
+/// Tells every process that what it knows about clients is out of date.
+fn move_epoch(transaction: &Connection) -> Result<(), Fault> {
+    transaction
+        .prepare_cached("UPDATE meta SET client_epoch = client_epoch + 1")?
+        .execute([])?;
+    Ok(())
+}
+
+pub(crate) fn add(
+    transaction: &Connection,
+    secrets: &Secrets,
+    client: &NewClient,
+    rng: &mut impl CryptoRng,
+) -> Result<ClientId, Fault> {
+    check_name("the name of a client", &client.name)?;
+    let network = match client.source {
+        ClientSource::Unix => None,
+        ClientSource::Network(network) => Some(canonical(network)),
+    };
+    let secret = match (network, &client.secret) {
+        (None, None) => None,
+        (None, Some(_)) => {
+            return Err(StoreError::Invalid {
+                what: "a UNIX listener's client",
+                why: "has no use for a secret",
+            }
+            .into());
+        }
+        (Some(_), Some(secret)) if !secret.expose().is_empty() => Some(secret),
+        (Some(_), _) => {
+            return Err(StoreError::Invalid {
+                what: "a client of a network",
+                why: "needs a shared secret",
+            }
+            .into());
+        }
+    };
+    let delay = client.reject_delay.as_millis();
+    let delay = i64::try_from(delay).map_err(|_| StoreError::Invalid {
+        what: "a reject delay",
+        why: "is too long",
+    })?;
+    if let Some(network) = network {
+        refuse_taken_network(transaction, network)?;
+    }
+    let uid = random_uid(rng);
+    let place = Place::of(Sealed::ClientSecret, &uid);
+    let secret_sealed = secret
+        .map(|secret| secrets.seal.seal(secret.expose(), place, rng))
+        .transpose()?;
+    let mut statement = transaction.prepare_cached(
+        "INSERT INTO clients (uid, name, enabled, network, secret_sealed, message_authenticator, grammar, repeat_grace,
+                              reject_delay_ms, created_at)
+         VALUES (:uid, :name, 1, :network, :secret_sealed, :message_authenticator, :grammar, :repeat_grace,
+                 :reject_delay_ms, :created_at)",
+    )?;
+    let inserted = statement.execute(named_params! {
+        ":uid": uid,
+        ":name": client.name,
+        ":network": network.map(|network| network.to_string()),
+        ":secret_sealed": secret_sealed,
+        ":message_authenticator": client.message_authenticator.name(),
+        ":grammar": client.grammar.map(Grammar::name),
+        ":repeat_grace": client.repeat_grace,
+        ":reject_delay_ms": delay,
+        ":created_at": time(client.created_at),
+    });
+    inserted.map_err(|error| Fault::from(error).or_exists(Kind::Client, client.name.as_str()))?;
+    let id = ClientId(transaction.last_insert_rowid());
+    move_epoch(transaction)?;
+    Ok(id)
+}
+
+fn refuse_taken_network(transaction: &Connection, network: IpNet) -> Result<(), Fault> {
+    let network = network.to_string();
+    let mut statement = transaction.prepare_cached("SELECT name FROM clients WHERE network = ?1")?;
+    match statement
+        .query_row([&network], |row| row.get::<_, String>(0))
+        .optional()?
+    {
+        Some(holder) => Err(StoreError::Exists {
+            kind: Kind::Network,
+            name: format!("{network} ({holder})"),
+        }
+        .into()),
+        None => Ok(()),
+    }
+}
+
+/// One spelling per network: host bits cleared, IPv4 networks inside of IPv6 as IPv4, as addresses are.
+fn canonical(network: IpNet) -> IpNet {
+    let mapped = match network {
+        IpNet::V6(six) => six.addr().to_ipv4_mapped().and_then(|four| {
+            let prefix = six.prefix_len().checked_sub(96)?;
+            Ipv4Net::new(four, prefix).ok()
+        }),
+        IpNet::V4(_) => None,
+    };
+    mapped.map_or(network, IpNet::V4).trunc()
+}
+
+/// An address as networks are compared with it.
+pub(crate) fn canonical_address(address: IpAddr) -> IpAddr {
+    address.to_canonical()
+}
+
+/// Visits the clients, or the one of that name.
+pub(crate) fn each(
+    transaction: &Connection,
+    name: Option<&str>,
+    mut visit: impl FnMut(&Row<'_>) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let mut statement = transaction.prepare_cached(
+        "SELECT id, uid, name, enabled, network, secret_sealed, message_authenticator, grammar, repeat_grace,
+                reject_delay_ms, created_at
+         FROM clients WHERE :name IS NULL OR name = :name ORDER BY name",
+    )?;
+    let mut rows = statement.query(named_params! { ":name": name })?;
+    while let Some(row) = rows.next()? {
+        visit(row)?;
+    }
+    Ok(())
+}
+
+/// The record in `row`, without its secret.
+pub(crate) fn read_record(row: &Row<'_>) -> Result<ClientRecord, Fault> {
+    let name: String = row.get("name")?;
+    let damaged = |what: &str| StoreError::corrupt(format!("client {name}: {what}"));
+    let network: Option<String> = row.get("network")?;
+    let source = match network.as_deref().map(IpNet::from_str) {
+        None => ClientSource::Unix,
+        Some(Ok(network)) => ClientSource::Network(network),
+        Some(Err(_)) => return Err(damaged("its network").into()),
+    };
+    let message_authenticator = match row.get::<_, String>("message_authenticator")?.as_str() {
+        "required" => MessageAuthenticatorRule::Required,
+        "if-present" => MessageAuthenticatorRule::IfPresent,
+        _ => return Err(damaged("its rule for Message-Authenticator").into()),
+    };
+    Ok(ClientRecord {
+        id: ClientId(row.get("id")?),
+        enabled: row.get("enabled")?,
+        source,
+        secret: None,
+        message_authenticator,
+        grammar: stored_grammar(row.get("grammar")?)?,
+        repeat_grace: row.get("repeat_grace")?,
+        reject_delay: Duration::from_millis(unsigned(
+            "reject_delay_ms of a client",
+            row.get("reject_delay_ms")?,
+        )?),
+        created_at: unix_time("created_at of a client", row.get("created_at")?)?,
+        name,
+    })
+}
+
+/// The secret of the client in `row`.
+pub(crate) fn open_secret(row: &Row<'_>, secrets: &Secrets) -> Result<Option<ClientSecret>, Fault> {
+    let uid: Uid = row.get("uid")?;
+    let Some(record) = row.get::<_, Option<Vec<u8>>>("secret_sealed")? else {
+        return Ok(None);
+    };
+    match secrets.seal.open(&record, Place::of(Sealed::ClientSecret, &uid)) {
+        Some(octets) => Ok(Some(ClientSecret(octets))),
+        None => Err(StoreError::Unsealable {
+            kind: Kind::Client,
+            name: row.get("name")?,
+        }
+        .into()),
+    }
+}

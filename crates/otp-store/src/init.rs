@@ -1,0 +1,193 @@
+//! Making a store: all of it or nothing.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use otp_validation::UnixTime;
+use rand::CryptoRng;
+use rusqlite::{Connection, TransactionBehavior, named_params};
+use zeroize::Zeroizing;
+
+use crate::{
+    NewClient, Paths, StoreError, client,
+    database::{self, PageLimit, Role},
+    error::Fault,
+    keyfile,
+    paths::{check_directory, sync_directory},
+    schema,
+    seal::{Place, SealKey, Sealed},
+    store::Secrets,
+    turnstile::{LOCKS, Turnstile},
+    value::{random_uid, time},
+};
+
+/// The client that every store begins with.
+const KDC: &str = "kdc";
+
+/// Makes directory, key, database and the client `kdc`; on an error, takes away again what it made.
+pub(crate) fn init(paths: &Paths, now: UnixTime, rng: &mut impl CryptoRng) -> Result<(), StoreError> {
+    let mut made = Made::default();
+    make(paths, now, rng, &mut made)?;
+    made.keep();
+    Ok(())
+}
+
+fn make(paths: &Paths, now: UnixTime, rng: &mut impl CryptoRng, made: &mut Made) -> Result<(), StoreError> {
+    refuse_existing(paths)?;
+    make_directory(&paths.state_dir, made)?;
+    check_directory(&paths.state_dir)?;
+    for lock in LOCKS.map(|name| paths.state_dir.join(name)) {
+        if !lock.exists() {
+            made.file(lock);
+        }
+    }
+    let turnstile = Turnstile::open(&paths.state_dir)?;
+    let _turn = turnstile.enter()?;
+    // Somebody else may have been quicker.
+    refuse_existing(paths)?;
+    let seal = SealKey::generate(rng);
+    keyfile::create(&paths.key_file, &seal)?;
+    made.file(paths.key_file.clone());
+    let draft = Draft::new(paths)?;
+    found(&draft.path, &seal, now, rng).map_err(|fault| fault.during("making the database"))?;
+    // Under its final name the database is complete. A link, unlike a renaming, never replaces what is there.
+    fs::hard_link(&draft.path, paths.database()).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => StoreError::AlreadyInitialised {
+            path: paths.database(),
+        },
+        _ => StoreError::io("create", paths.database(), error),
+    })?;
+    made.file(paths.database());
+    drop(draft);
+    sync_directory(&paths.state_dir)
+}
+
+fn refuse_existing(paths: &Paths) -> Result<(), StoreError> {
+    for path in [paths.database(), paths.key_file.clone()] {
+        // A dangling link exists as well.
+        match fs::symlink_metadata(&path) {
+            Ok(_) => return Err(StoreError::AlreadyInitialised { path }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(StoreError::io("look at", path, error)),
+        }
+    }
+    Ok(())
+}
+
+fn make_directory(path: &Path, made: &mut Made) -> Result<(), StoreError> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => {
+            made.directory = Some(path.to_owned());
+            Ok(())
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(StoreError::io("create", path, error)),
+    }
+}
+
+/// The database under a name that nobody opens, with the files that SQLite puts beside it.
+struct Draft {
+    path: PathBuf,
+}
+
+impl Draft {
+    fn new(paths: &Paths) -> Result<Self, StoreError> {
+        let draft = Self {
+            path: paths.state_dir.join("otp.db.new"),
+        };
+        // Left behind by an attempt that was killed.
+        draft.remove();
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&draft.path);
+        file.map_err(|error| StoreError::io("create", &draft.path, error))?;
+        Ok(draft)
+    }
+
+    fn remove(&self) {
+        for suffix in ["", "-wal", "-shm", "-journal"] {
+            let mut name = self.path.clone().into_os_string();
+            name.push(suffix);
+            let _ = fs::remove_file(name);
+        }
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
+/// Fills an empty database file and makes it durable.
+fn found(path: &Path, seal: &SealKey, now: UnixTime, rng: &mut impl CryptoRng) -> Result<(), Fault> {
+    let mut connection = database::open(path, Role::Founder, &PageLimit::default())?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    schema::migrate(&transaction)?;
+    let secrets = write_meta(&transaction, seal, now, rng)?;
+    client::add(&transaction, &secrets, &NewClient::unix(KDC, now), rng)?;
+    transaction.commit()?;
+    // Closing moves everything from the write-ahead log into the file.
+    connection.close().map_err(|(_, error)| error)?;
+    let synced = File::open(path).and_then(|file| file.sync_all());
+    synced.map_err(|error| StoreError::io("sync", path, error).into())
+}
+
+fn write_meta(
+    transaction: &Connection,
+    seal: &SealKey,
+    now: UnixTime,
+    rng: &mut impl CryptoRng,
+) -> Result<Secrets, Fault> {
+    let uid = random_uid(rng);
+    let mut index_key = Zeroizing::new([0; 32]);
+    rng.fill_bytes(&mut *index_key);
+    let index_key_sealed = seal.seal(&*index_key, Place::of(Sealed::IndexKey, &uid), rng)?;
+    let mut statement = transaction.prepare_cached(
+        "INSERT INTO meta (one, uid, key_id, index_key_sealed, client_epoch, probe, created_at)
+         VALUES (1, :uid, :key_id, :index_key_sealed, 0, 0, :created_at)",
+    )?;
+    statement.execute(named_params! {
+        ":uid": uid,
+        ":key_id": seal.id().0,
+        ":index_key_sealed": index_key_sealed,
+        ":created_at": time(now),
+    })?;
+    Ok(Secrets::new(seal.clone(), &index_key))
+}
+
+/// What an attempt has made so far; taken away when the attempt fails.
+#[derive(Default)]
+struct Made {
+    files: Vec<PathBuf>,
+    directory: Option<PathBuf>,
+}
+
+impl Made {
+    fn file(&mut self, path: PathBuf) {
+        self.files.push(path);
+    }
+
+    fn keep(mut self) {
+        self.files.clear();
+        self.directory = None;
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        // The error that led here is the one to report; what cannot be removed is named by the next attempt.
+        for file in &self.files {
+            let _ = fs::remove_file(file);
+        }
+        if let Some(directory) = &self.directory {
+            let _ = fs::remove_dir(directory);
+        }
+    }
+}

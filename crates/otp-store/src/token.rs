@@ -1,0 +1,375 @@
+//! Tokens: how they are stored, and their administration.
+
+use std::num::NonZeroU64;
+
+use otp_core::{Algorithm, Digits, Hotp, HotpState, TokenKey, Totp, TotpState, Window};
+use otp_validation::{TokenId, TokenMode, TokenStatus, UnixTime, UserId, UserName};
+use rand::CryptoRng;
+use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
+
+use crate::{
+    Kind, NewUser, Store, StoreError,
+    commit::touch,
+    digest::ReplayId,
+    error::Fault,
+    seal::{Place, Sealed},
+    store::Secrets,
+    user::{self, stored_name},
+    value::{Uid, check_name, exact, random_uid, time, unix_time, unsigned},
+};
+
+/// A token to be added.
+#[derive(Debug)]
+pub struct NewToken {
+    /// Whose it is.
+    pub user: UserName,
+    /// Its name among the user's tokens: 1 to 64 octets without `/` and control characters.
+    pub label: String,
+    /// The secret K.
+    pub key: TokenKey,
+    /// What turns K into codes, and the smallest counter or step that may be accepted. Where the store has seen a later
+    /// one of a token that shows the same codes, that one holds.
+    pub mode: TokenMode,
+    /// [`TokenStatus::Pending`] until a code is proven, unless somebody vouches for the token.
+    pub status: TokenStatus,
+    /// When it was added.
+    pub created_at: UnixTime,
+}
+
+/// What to do about tokens of users that do not exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MissingUsers {
+    /// Refuse the token.
+    Refuse,
+    /// Add the user, without a password.
+    Create,
+}
+
+/// A token as administrators see it: without its key.
+#[derive(Clone, Debug)]
+pub struct TokenRecord {
+    /// The store's number.
+    pub id: TokenId,
+    /// Whose it is.
+    pub user: UserName,
+    /// Its name among the user's tokens.
+    pub label: String,
+    /// A disabled token is no candidate.
+    pub enabled: bool,
+    /// Whether a code was ever proven.
+    pub status: TokenStatus,
+    /// What turns its key into codes, with the replay state.
+    pub mode: TokenMode,
+    /// When it was added.
+    pub created_at: UnixTime,
+}
+
+impl Store {
+    /// Adds `tokens`, all of them or none.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Batch`] names the first token that cannot be added (its label is taken or malformed, its user does not
+    /// exist, its counter is beyond 63 bits); else whatever keeps the store from writing.
+    pub fn add_tokens(
+        &self,
+        tokens: &[NewToken],
+        missing: MissingUsers,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Vec<TokenId>, StoreError> {
+        let secrets = self.secrets();
+        self.administer("adding tokens", |transaction| {
+            let mut ids = Vec::with_capacity(tokens.len());
+            for (index, token) in tokens.iter().enumerate() {
+                match add(transaction, secrets, token, missing, rng) {
+                    Ok(id) => ids.push(id),
+                    Err(fault) if fault.is_refusal() => {
+                        let source = Box::new(fault.during("adding a token"));
+                        return Err(StoreError::Batch { index, source }.into());
+                    }
+                    Err(fault) => return Err(fault),
+                }
+            }
+            Ok(ids)
+        })
+    }
+
+    /// The token `label` of `user`, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`], or whatever keeps the store from reading.
+    pub fn token(&self, user: &UserName, label: &str) -> Result<Option<TokenRecord>, StoreError> {
+        let all = self.tokens(Some(user))?;
+        Ok(all.into_iter().find(|token| token.label == label))
+    }
+
+    /// The tokens of `user`, or all of them, in the order of users' names and then of their addition.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`], or whatever keeps the store from reading.
+    pub fn tokens(&self, user: Option<&UserName>) -> Result<Vec<TokenRecord>, StoreError> {
+        self.read("reading tokens", |transaction| {
+            let mut statement = transaction.prepare_cached(
+                "SELECT t.id, u.name, t.label, t.enabled, t.status, t.kind, t.algorithm, t.digits, t.look_ahead, t.step,
+                        t.t0, t.window_past, t.window_future, t.drift, t.created_at, r.next
+                 FROM tokens t JOIN users u ON u.id = t.user_id JOIN replay r ON r.id = t.replay_id
+                 WHERE :name IS NULL OR u.name = :name ORDER BY u.name, t.id",
+            )?;
+            let mut rows = statement.query(named_params! { ":name": user.map(UserName::as_str) })?;
+            let mut records = Vec::new();
+            while let Some(row) = rows.next()? {
+                records.push(TokenRecord {
+                    id: TokenId(row.get("id")?),
+                    user: stored_name(row.get("name")?)?,
+                    label: row.get("label")?,
+                    enabled: row.get("enabled")?,
+                    status: read_status(row)?,
+                    mode: read_mode(row)?,
+                    created_at: unix_time("created_at of a token", row.get("created_at")?)?,
+                });
+            }
+            Ok(records)
+        })
+    }
+
+    /// Enables or disables a token.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotFound`], or whatever keeps the store from writing.
+    pub fn set_token_enabled(&self, user: &UserName, label: &str, enabled: bool) -> Result<(), StoreError> {
+        self.administer("changing a token", |transaction| {
+            let (user, token) = find(transaction, user, label)?;
+            let mut statement =
+                transaction.prepare_cached("UPDATE tokens SET enabled = :enabled WHERE id = :token")?;
+            statement.execute(named_params! { ":enabled": enabled, ":token": token.0 })?;
+            touch(transaction, user)
+        })
+    }
+
+    /// Removes a token and its key. Its replay state stays: the same key, added again, starts where it ended.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotFound`], or whatever keeps the store from writing.
+    pub fn remove_token(&self, user: &UserName, label: &str) -> Result<(), StoreError> {
+        self.administer("removing a token", |transaction| {
+            let (user, token) = find(transaction, user, label)?;
+            transaction
+                .prepare_cached("DELETE FROM tokens WHERE id = ?1")?
+                .execute([token.0])?;
+            touch(transaction, user)
+        })
+    }
+}
+
+fn find(transaction: &Connection, user: &UserName, label: &str) -> Result<(UserId, TokenId), Fault> {
+    let mut statement = transaction.prepare_cached(
+        "SELECT u.id, t.id FROM tokens t JOIN users u ON u.id = t.user_id WHERE u.name = :user AND t.label = :label",
+    )?;
+    let found = statement
+        .query_row(named_params! { ":user": user.as_str(), ":label": label }, |row| {
+            Ok((UserId(row.get(0)?), TokenId(row.get(1)?)))
+        })
+        .optional()?;
+    found.ok_or_else(|| {
+        StoreError::NotFound {
+            kind: Kind::Token,
+            name: format!("{user}/{label}"),
+        }
+        .into()
+    })
+}
+
+fn add(
+    transaction: &Connection,
+    secrets: &Secrets,
+    token: &NewToken,
+    missing: MissingUsers,
+    rng: &mut impl CryptoRng,
+) -> Result<TokenId, Fault> {
+    check_name("a label", &token.label)?;
+    let owner = match (user::find(transaction, &token.user), missing) {
+        (Err(Fault::Store(StoreError::NotFound { .. })), MissingUsers::Create) => user::add(
+            transaction,
+            secrets,
+            &NewUser::new(token.user.clone(), token.created_at),
+            rng,
+        )?,
+        (found, _) => found?,
+    };
+    let columns = ModeColumns::new(&token.mode)?;
+    let replay_id = secrets.digests.replay_id(&token.mode, &token.key);
+    raise_replay_state(transaction, replay_id, columns.next)?;
+    let uid = random_uid(rng);
+    let place = Place {
+        kind: Sealed::TokenKey,
+        uid: &uid,
+        owner: &owner.uid,
+    };
+    let key_sealed = secrets.seal.seal(token.key.as_bytes(), place, rng)?;
+    let mut statement = transaction.prepare_cached(
+        "INSERT INTO tokens (uid, user_id, label, enabled, status, kind, algorithm, digits, look_ahead, step, t0,
+                             window_past, window_future, drift, key_sealed, replay_id, created_at)
+         VALUES (:uid, :user, :label, 1, :status, :kind, :algorithm, :digits, :look_ahead, :step, :t0,
+                 :window_past, :window_future, :drift, :key_sealed, :replay_id, :created_at)",
+    )?;
+    let inserted = statement.execute(named_params! {
+        ":uid": uid,
+        ":user": owner.id.0,
+        ":label": token.label,
+        ":status": status_name(token.status),
+        ":kind": columns.kind,
+        ":algorithm": columns.algorithm.as_str(),
+        ":digits": columns.digits.get(),
+        ":look_ahead": columns.look_ahead,
+        ":step": columns.step,
+        ":t0": columns.t0,
+        ":window_past": columns.window.map(|window| window.past),
+        ":window_future": columns.window.map(|window| window.future),
+        ":drift": columns.drift,
+        ":key_sealed": key_sealed,
+        ":replay_id": replay_id,
+        ":created_at": time(token.created_at),
+    });
+    let name = || format!("{}/{}", token.user, token.label);
+    inserted.map_err(|error| Fault::from(error).or_exists(Kind::Token, name()))?;
+    touch(transaction, owner.id)?;
+    Ok(TokenId(transaction.last_insert_rowid()))
+}
+
+/// Makes sure that there is replay state `id`, and that it is at least `next`.
+fn raise_replay_state(transaction: &Connection, id: ReplayId, next: i64) -> Result<(), Fault> {
+    let values = named_params! { ":id": id, ":next": next };
+    transaction
+        .prepare_cached("UPDATE replay SET next = :next WHERE id = :id AND next < :next")?
+        .execute(values)?;
+    transaction
+        .prepare_cached(
+            "INSERT INTO replay (id, next) SELECT :id, :next WHERE NOT EXISTS (SELECT 1 FROM replay WHERE id = :id)",
+        )?
+        .execute(values)?;
+    Ok(())
+}
+
+/// A mode, column by column.
+struct ModeColumns {
+    kind: &'static str,
+    algorithm: Algorithm,
+    digits: Digits,
+    next: i64,
+    look_ahead: Option<u32>,
+    step: Option<i64>,
+    t0: Option<i64>,
+    window: Option<Window>,
+    drift: Option<i64>,
+}
+
+impl ModeColumns {
+    fn new(mode: &TokenMode) -> Result<Self, StoreError> {
+        Ok(match *mode {
+            TokenMode::Hotp {
+                hotp,
+                state,
+                look_ahead,
+            } => Self {
+                kind: "hotp",
+                algorithm: hotp.algorithm,
+                digits: hotp.digits,
+                next: exact("counter", state.next)?,
+                look_ahead: Some(look_ahead),
+                step: None,
+                t0: None,
+                window: None,
+                drift: None,
+            },
+            TokenMode::Totp { totp, state, window } => Self {
+                kind: "totp",
+                algorithm: totp.algorithm(),
+                digits: totp.digits(),
+                next: exact("time step", state.next)?,
+                look_ahead: None,
+                step: Some(exact("period", totp.step().get())?),
+                t0: Some(exact("T0", totp.t0())?),
+                window: Some(window),
+                drift: Some(state.drift),
+            },
+        })
+    }
+}
+
+pub(crate) fn read_mode(row: &Row<'_>) -> Result<TokenMode, Fault> {
+    let (kind, algorithm): (String, String) = (row.get("kind")?, row.get("algorithm")?);
+    let damaged = || StoreError::corrupt(format!("a token of kind {kind:?}, algorithm {algorithm:?}"));
+    let algorithm: Algorithm = algorithm.parse().map_err(|_| damaged())?;
+    let digits = Digits::try_from(row.get::<_, u8>("digits")?).map_err(|_| damaged())?;
+    let next = unsigned("next of a token's replay state", row.get("next")?)?;
+    Ok(match kind.as_str() {
+        "hotp" => TokenMode::Hotp {
+            hotp: Hotp { algorithm, digits },
+            state: HotpState { next },
+            look_ahead: row.get("look_ahead")?,
+        },
+        "totp" => {
+            let step = unsigned("step of a token", row.get("step")?)?;
+            let step = NonZeroU64::new(step).ok_or_else(damaged)?;
+            let t0 = unsigned("t0 of a token", row.get("t0")?)?;
+            TokenMode::Totp {
+                totp: Totp::default()
+                    .with_algorithm(algorithm)
+                    .with_digits(digits)
+                    .with_step(step)
+                    .with_t0(t0),
+                state: TotpState {
+                    next,
+                    drift: row.get("drift")?,
+                },
+                window: Window {
+                    past: row.get("window_past")?,
+                    future: row.get("window_future")?,
+                },
+            }
+        }
+        _ => return Err(damaged().into()),
+    })
+}
+
+fn status_name(status: TokenStatus) -> &'static str {
+    match status {
+        TokenStatus::Pending => "pending",
+        TokenStatus::Active => "active",
+    }
+}
+
+pub(crate) fn read_status(row: &Row<'_>) -> Result<TokenStatus, Fault> {
+    match row.get::<_, String>("status")?.as_str() {
+        "pending" => Ok(TokenStatus::Pending),
+        "active" => Ok(TokenStatus::Active),
+        other => Err(StoreError::corrupt(format!("a token of status {other:?}")).into()),
+    }
+}
+
+/// The key of the token in `row`, if it is where it was put and still belongs to this mode.
+pub(crate) fn open_key(
+    row: &Row<'_>,
+    secrets: &Secrets,
+    owner: &Uid,
+    mode: &TokenMode,
+) -> Result<Option<TokenKey>, Fault> {
+    let uid: Uid = row.get("uid")?;
+    let place = Place {
+        kind: Sealed::TokenKey,
+        uid: &uid,
+        owner,
+    };
+    let record: Vec<u8> = row.get("key_sealed")?;
+    let key = secrets
+        .seal
+        .open(&record, place)
+        .and_then(|octets| TokenKey::dangerous_allow_short(&octets).ok());
+    // Another algorithm, step or replay state than the key was added with would let its codes be used again.
+    let replay_id: ReplayId = row.get("replay_id")?;
+    Ok(key.filter(|key| secrets.digests.replay_id(mode, key) == replay_id))
+}

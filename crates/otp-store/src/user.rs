@@ -1,0 +1,290 @@
+//! Users: how they are stored, and their administration.
+
+use otp_validation::{AccountVersion, Grammar, Lockout, PasswordHash, UnixTime, UserId, UserName};
+use rand::CryptoRng;
+use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
+
+use crate::{
+    Kind, Store, StoreError,
+    commit::touch,
+    error::Fault,
+    seal::{Place, Sealed},
+    store::Secrets,
+    value::{Uid, random_uid, time, unix_time, unsigned},
+};
+
+/// A user to be added.
+#[derive(Clone, Debug)]
+pub struct NewUser {
+    /// The name, compared octet by octet.
+    pub name: UserName,
+    /// The local password, if there is to be one.
+    pub password: Option<PasswordHash>,
+    /// How this user's credentials are composed; `None` lets it follow from `password`.
+    pub grammar: Option<Grammar>,
+    /// The first moment at which the user is refused.
+    pub expires_at: Option<UnixTime>,
+    /// When the user was added.
+    pub created_at: UnixTime,
+}
+
+impl NewUser {
+    /// A user without a password and without an end.
+    pub fn new(name: UserName, created_at: UnixTime) -> Self {
+        Self {
+            name,
+            password: None,
+            grammar: None,
+            expires_at: None,
+            created_at,
+        }
+    }
+}
+
+/// A user as administrators see them: without the password.
+#[derive(Clone, Debug)]
+pub struct UserRecord {
+    /// The store's number.
+    pub id: UserId,
+    /// The name.
+    pub name: UserName,
+    /// A disabled user is refused.
+    pub enabled: bool,
+    /// The first moment at which the user is refused.
+    pub expires_at: Option<UnixTime>,
+    /// Whether there is a local password.
+    pub has_password: bool,
+    /// How this user's credentials are composed; `None` lets it follow from the password.
+    pub grammar: Option<Grammar>,
+    /// Failures and locks.
+    pub lockout: Lockout,
+    /// The version that effects are committed on.
+    pub version: AccountVersion,
+    /// When the user was added.
+    pub created_at: UnixTime,
+}
+
+impl Store {
+    /// Adds a user.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Exists`], or whatever keeps the store from writing.
+    pub fn add_user(&self, user: &NewUser, rng: &mut impl CryptoRng) -> Result<UserId, StoreError> {
+        self.administer("adding a user", |transaction| {
+            add(transaction, self.secrets(), user, rng).map(|found| found.id)
+        })
+    }
+
+    /// All users, by name.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`], or whatever keeps the store from reading.
+    pub fn users(&self) -> Result<Vec<UserRecord>, StoreError> {
+        self.user_records(None)
+    }
+
+    /// The user of exactly this name, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`], or whatever keeps the store from reading.
+    pub fn user(&self, name: &UserName) -> Result<Option<UserRecord>, StoreError> {
+        Ok(self.user_records(Some(name))?.pop())
+    }
+
+    fn user_records(&self, name: Option<&UserName>) -> Result<Vec<UserRecord>, StoreError> {
+        self.read("reading users", |transaction| {
+            let mut statement = transaction.prepare_cached(
+                "SELECT u.id, u.name, u.enabled, u.expires_at, u.password_sealed IS NOT NULL AS has_password, u.grammar,
+                        u.created_at, a.version, a.otp_failures, a.password_failures, a.locked_until
+                 FROM users u JOIN accounts a ON a.user_id = u.id
+                 WHERE :name IS NULL OR u.name = :name ORDER BY u.name",
+            )?;
+            let mut rows = statement.query(named_params! { ":name": name.map(UserName::as_str) })?;
+            let mut records = Vec::new();
+            while let Some(row) = rows.next()? {
+                records.push(UserRecord {
+                    id: UserId(row.get("id")?),
+                    name: stored_name(row.get("name")?)?,
+                    enabled: row.get("enabled")?,
+                    expires_at: read_expiry(row)?,
+                    has_password: row.get("has_password")?,
+                    grammar: stored_grammar(row.get("grammar")?)?,
+                    lockout: read_lockout(row)?,
+                    version: AccountVersion(row.get("version")?),
+                    created_at: unix_time("created_at of a user", row.get("created_at")?)?,
+                });
+            }
+            Ok(records)
+        })
+    }
+
+    /// Enables or disables a user.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotFound`], or whatever keeps the store from writing.
+    pub fn set_user_enabled(&self, name: &UserName, enabled: bool) -> Result<(), StoreError> {
+        self.change_user(name, |transaction, user| {
+            let mut statement =
+                transaction.prepare_cached("UPDATE users SET enabled = :value WHERE id = :id")?;
+            Ok(statement.execute(named_params! { ":value": enabled, ":id": user.id.0 })?)
+        })
+    }
+
+    /// Sets or removes the moment from which the user is refused.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotFound`], or whatever keeps the store from writing.
+    pub fn set_user_expiry(&self, name: &UserName, expires_at: Option<UnixTime>) -> Result<(), StoreError> {
+        self.change_user(name, |transaction, user| {
+            let mut statement =
+                transaction.prepare_cached("UPDATE users SET expires_at = :value WHERE id = :id")?;
+            Ok(statement.execute(named_params! { ":value": expires_at.map(time), ":id": user.id.0 })?)
+        })
+    }
+
+    /// Sets or removes the grammar of a user's credentials.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotFound`], or whatever keeps the store from writing.
+    pub fn set_user_grammar(&self, name: &UserName, grammar: Option<Grammar>) -> Result<(), StoreError> {
+        self.change_user(name, |transaction, user| {
+            let mut statement =
+                transaction.prepare_cached("UPDATE users SET grammar = :value WHERE id = :id")?;
+            Ok(
+                statement
+                    .execute(named_params! { ":value": grammar.map(Grammar::name), ":id": user.id.0 })?,
+            )
+        })
+    }
+
+    /// Sets or removes a user's password.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotFound`], or whatever keeps the store from writing.
+    pub fn set_user_password(
+        &self,
+        name: &UserName,
+        password: Option<&PasswordHash>,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(), StoreError> {
+        self.change_user(name, |transaction, user| {
+            let sealed = seal_password(self.secrets(), password, &user.uid, rng)?;
+            let mut statement =
+                transaction.prepare_cached("UPDATE users SET password_sealed = :value WHERE id = :id")?;
+            Ok(statement.execute(named_params! { ":value": sealed, ":id": user.id.0 })?)
+        })
+    }
+
+    fn change_user(
+        &self,
+        name: &UserName,
+        change: impl FnOnce(&Connection, &Found) -> Result<usize, Fault>,
+    ) -> Result<(), StoreError> {
+        self.administer("changing a user", |transaction| {
+            let user = find(transaction, name)?;
+            change(transaction, &user)?;
+            touch(transaction, user.id)
+        })
+    }
+}
+
+/// A user's number and the name that sealed values are bound to.
+pub(crate) struct Found {
+    pub(crate) id: UserId,
+    pub(crate) uid: Uid,
+}
+
+pub(crate) fn find(transaction: &Connection, name: &UserName) -> Result<Found, Fault> {
+    let mut statement = transaction.prepare_cached("SELECT id, uid FROM users WHERE name = ?1")?;
+    let found = statement
+        .query_row([name.as_str()], |row| {
+            Ok(Found {
+                id: UserId(row.get(0)?),
+                uid: row.get(1)?,
+            })
+        })
+        .optional()?;
+    found.ok_or_else(|| {
+        StoreError::NotFound {
+            kind: Kind::User,
+            name: name.to_string(),
+        }
+        .into()
+    })
+}
+
+pub(crate) fn add(
+    transaction: &Connection,
+    secrets: &Secrets,
+    user: &NewUser,
+    rng: &mut impl CryptoRng,
+) -> Result<Found, Fault> {
+    let uid = random_uid(rng);
+    let password_sealed = seal_password(secrets, user.password.as_ref(), &uid, rng)?;
+    let mut statement = transaction.prepare_cached(
+        "INSERT INTO users (uid, name, enabled, expires_at, password_sealed, grammar, created_at)
+         VALUES (:uid, :name, 1, :expires_at, :password_sealed, :grammar, :created_at)",
+    )?;
+    let inserted = statement.execute(named_params! {
+        ":uid": uid,
+        ":name": user.name.as_str(),
+        ":expires_at": user.expires_at.map(time),
+        ":password_sealed": password_sealed,
+        ":grammar": user.grammar.map(Grammar::name),
+        ":created_at": time(user.created_at),
+    });
+    inserted.map_err(|error| Fault::from(error).or_exists(Kind::User, user.name.as_str()))?;
+    let id = UserId(transaction.last_insert_rowid());
+    let mut statement = transaction.prepare_cached(
+        "INSERT INTO accounts (user_id, version, otp_failures, password_failures, locked_until) VALUES (?1, 0, 0, 0, 0)",
+    )?;
+    statement.execute([id.0])?;
+    Ok(Found { id, uid })
+}
+
+fn seal_password(
+    secrets: &Secrets,
+    password: Option<&PasswordHash>,
+    uid: &Uid,
+    rng: &mut impl CryptoRng,
+) -> Result<Option<Vec<u8>>, StoreError> {
+    let place = Place::of(Sealed::Password, uid);
+    password
+        .map(|hash| secrets.seal.seal(hash.as_str().as_bytes(), place, rng))
+        .transpose()
+}
+
+pub(crate) fn stored_name(name: String) -> Result<UserName, StoreError> {
+    UserName::parse(name.as_bytes())
+        .map_err(|error| StoreError::corrupt(format!("a user named {name:?}: {error}")))
+}
+
+pub(crate) fn stored_grammar(name: Option<String>) -> Result<Option<Grammar>, StoreError> {
+    let parse = |name: String| {
+        name.parse()
+            .map_err(|error| StoreError::corrupt(format!("{error}")))
+    };
+    name.map(parse).transpose()
+}
+
+pub(crate) fn read_expiry(row: &Row<'_>) -> Result<Option<UnixTime>, Fault> {
+    let stored: Option<i64> = row.get("expires_at")?;
+    Ok(stored
+        .map(|seconds| unix_time("expires_at of a user", seconds))
+        .transpose()?)
+}
+
+pub(crate) fn read_lockout(row: &Row<'_>) -> Result<Lockout, Fault> {
+    Ok(Lockout {
+        otp_failures: row.get("otp_failures")?,
+        password_failures: row.get("password_failures")?,
+        locked_until: unsigned("locked_until of an account", row.get("locked_until")?)?,
+    })
+}

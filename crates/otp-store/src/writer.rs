@@ -1,0 +1,459 @@
+//! The one writer of a process: a thread with a connection of its own, which commits whatever has queued in one go.
+//!
+//! A commit costs a sync of the disk, whether it holds one change or hundreds. So the thread waits for one change, takes
+//! its turn, takes everything else that has come in by then, and answers all of them after the one COMMIT.
+
+use std::{
+    io,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    },
+    thread,
+};
+
+use otp_validation::{Effect, TokenId, UnixTime};
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+use tracing::{error, info, warn};
+
+use crate::{
+    Commit, Paths, StoreError,
+    commit::{Applied, Change, apply},
+    database::PageLimit,
+    error::Fault,
+    session::WriteSession,
+};
+
+/// Changes in one transaction at most, so that the first of them does not wait for ever.
+const GROUP: usize = 256;
+/// Changes that may wait at most.
+const QUEUE: usize = 4096;
+/// For how many seconds acceptances are kept at least: much longer than anybody may ask for them.
+const ACCEPTANCES_LIVE: u64 = 300;
+/// Seconds between two clearances of older ones.
+const PRUNE_EVERY: u64 = 60;
+
+/// One change and who waits for it.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) change: Change,
+    pub(crate) accepts: Option<TokenId>,
+    pub(crate) reply: oneshot::Sender<Result<Commit, StoreError>>,
+}
+
+/// What the writer has done since this process opened the store.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) groups: AtomicU64,
+    pub(crate) changes: AtomicU64,
+    pub(crate) conflicts: AtomicU64,
+    pub(crate) failed_groups: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn add(counter: &AtomicU64, count: usize) {
+        counter.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}
+
+/// The way to the thread, which is started by the first job.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    paths: Arc<Paths>,
+    limit: Arc<PageLimit>,
+    counters: Arc<Counters>,
+    queue: Mutex<Option<SyncSender<Job>>>,
+}
+
+impl Writer {
+    pub(crate) fn new(paths: Arc<Paths>, limit: Arc<PageLimit>, counters: Arc<Counters>) -> Self {
+        Self {
+            paths,
+            limit,
+            counters,
+            queue: Mutex::new(None),
+        }
+    }
+
+    /// Hands `job` over without waiting.
+    pub(crate) fn submit(&self, job: Job) -> Result<(), StoreError> {
+        // The queue is whole whenever the lock is free.
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let job = match queue.as_ref() {
+            Some(sender) => match sender.try_send(job) {
+                Ok(()) => return Ok(()),
+                Err(TrySendError::Full(_)) => return Err(StoreError::Overloaded),
+                // The thread has ended, which only a defect can bring about: the next one may do better.
+                Err(TrySendError::Disconnected(job)) => job,
+            },
+            None => job,
+        };
+        let sender = self
+            .start()
+            .map_err(|error| StoreError::io("start the writer of", self.paths.database(), error))?;
+        let sent = sender.try_send(job).map_err(|_| StoreError::WriterGone);
+        *queue = Some(sender);
+        sent
+    }
+
+    fn start(&self) -> io::Result<SyncSender<Job>> {
+        let (sender, jobs) = sync_channel(QUEUE);
+        let thread = WriterThread {
+            jobs,
+            paths: Arc::clone(&self.paths),
+            limit: Arc::clone(&self.limit),
+            counters: Arc::clone(&self.counters),
+            session: None,
+            failing: false,
+            pruned_at: UnixTime(0),
+        };
+        // It ends by itself when the last sender is dropped and its queue is empty.
+        thread::Builder::new()
+            .name("otp-store-writer".into())
+            .spawn(move || thread.run())?;
+        Ok(sender)
+    }
+}
+
+struct WriterThread {
+    jobs: Receiver<Job>,
+    paths: Arc<Paths>,
+    limit: Arc<PageLimit>,
+    counters: Arc<Counters>,
+    /// `None` before the first group and after a failure.
+    session: Option<WriteSession>,
+    failing: bool,
+    pruned_at: UnixTime,
+}
+
+impl WriterThread {
+    fn run(mut self) {
+        while let Ok(first) = self.jobs.recv() {
+            let mut group = vec![first];
+            match self.commit(&mut group) {
+                Ok(outcomes) => self.succeeded(group, outcomes),
+                Err(fault) => self.failed(group, fault),
+            }
+        }
+    }
+
+    /// Commits `group` and whatever joins it; the outcomes stand in its order.
+    fn commit(&mut self, group: &mut Vec<Job>) -> Result<Vec<Result<Applied, StoreError>>, Fault> {
+        let mut session = match self.session.take() {
+            Some(session) => session,
+            None => WriteSession::open(&self.paths, &self.limit)?,
+        };
+        let outcomes = session.transaction(|transaction| {
+            // Now that it is our turn: all that came in while we waited.
+            group.extend(self.jobs.try_iter().take(GROUP.saturating_sub(group.len())));
+            // Nobody would learn of the outcome, so nothing is spent.
+            group.retain(|job| !job.reply.is_closed());
+            if let Some(now) =
+                latest_acceptance(group).filter(|now| now.distance(self.pruned_at) >= PRUNE_EVERY)
+            {
+                prune(transaction, now)?;
+                self.pruned_at = now;
+            }
+            group
+                .iter()
+                .map(|job| apply(transaction, &job.change))
+                .collect::<Result<Vec<_>, _>>()
+        })?;
+        // Only a session that has worked is used again.
+        self.session = Some(session);
+        Ok(outcomes)
+    }
+
+    fn succeeded(&mut self, group: Vec<Job>, outcomes: Vec<Result<Applied, StoreError>>) {
+        if std::mem::take(&mut self.failing) {
+            info!(path = %self.paths.state_dir.display(), "the store commits again");
+        }
+        Counters::add(&self.counters.groups, 1);
+        Counters::add(&self.counters.changes, group.len());
+        for (job, outcome) in group.into_iter().zip(outcomes) {
+            let answer = outcome.map(|applied| match applied {
+                Applied::Done => Commit::durable(job.accepts),
+                Applied::Conflict => {
+                    Counters::add(&self.counters.conflicts, 1);
+                    Commit::Conflict
+                }
+            });
+            // Whoever has gone away in the meantime has decided not to know.
+            let _ = job.reply.send(answer);
+        }
+        // Everybody has been answered: time to tidy up.
+        if let Some(Err(fault)) = self.session.as_mut().map(WriteSession::tidy) {
+            let cause = fault.during("emptying the write-ahead log");
+            warn!(
+                error = &cause as &dyn std::error::Error,
+                "the write-ahead log keeps growing"
+            );
+            self.session = None;
+        }
+    }
+
+    /// Fails closed: whether anything of the group is on disk is unknown, so nobody gets an acceptance.
+    fn failed(&mut self, mut group: Vec<Job>, fault: Fault) {
+        self.session = None;
+        // Nobody shall wait for one attempt after the other.
+        group.extend(self.jobs.try_iter().take(QUEUE));
+        let cause = fault.during("committing");
+        Counters::add(&self.counters.failed_groups, 1);
+        if !std::mem::replace(&mut self.failing, true) {
+            error!(
+                error = &cause as &dyn std::error::Error,
+                path = %self.paths.state_dir.display(),
+                "the store does not commit: nobody is accepted until it does. Look for a full disk, another program that holds \
+                 the database, a failing device; it recovers by itself"
+            );
+        }
+        for job in group {
+            let _ = job.reply.send(Err(cause.clone()));
+        }
+    }
+}
+
+/// The writer has no clock; acceptances bring the time along.
+fn latest_acceptance(group: &[Job]) -> Option<UnixTime> {
+    let effects = group.iter().flat_map(|job| &job.change.effects);
+    let times = effects.filter_map(|effect| match effect {
+        Effect::Remember(acceptance) => Some(acceptance.at),
+        _ => None,
+    });
+    times.max()
+}
+
+fn prune(transaction: &Connection, now: UnixTime) -> Result<(), Fault> {
+    let end = crate::value::time(UnixTime(now.0.saturating_sub(ACCEPTANCES_LIVE)));
+    transaction
+        .prepare_cached("DELETE FROM acceptances WHERE accepted_at < ?1")?
+        .execute([end])?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use otp_core::{Hotp, HotpState, TokenKey};
+    use otp_validation::{
+        Acceptance, Account, ClientId, CredentialDigest, Decision, PacketDigest, Reason, TokenMode,
+        TokenStatus, UserName, Verdict,
+    };
+    use rand::{SeedableRng as _, rngs::StdRng};
+
+    use super::*;
+    use crate::{MissingUsers, NewToken, Store};
+
+    const NOW: UnixTime = UnixTime(1_800_000_000);
+
+    fn alice() -> UserName {
+        UserName::parse(b"alice").unwrap()
+    }
+
+    fn store_with_alice(dir: &tempfile::TempDir, limit: &Arc<PageLimit>) -> Store {
+        let mut rng = StdRng::seed_from_u64(1);
+        let paths = Paths::new(dir.path().join("state"));
+        Store::init(&paths, NOW, &mut rng).unwrap();
+        let store = Store::open_with(&paths, Arc::clone(limit)).unwrap();
+        let token = NewToken {
+            user: alice(),
+            label: "hotp".into(),
+            key: TokenKey::from(*b"12345678901234567890"),
+            mode: TokenMode::Hotp {
+                hotp: Hotp::default(),
+                state: HotpState { next: 0 },
+                look_ahead: 10,
+            },
+            status: TokenStatus::Active,
+            created_at: NOW,
+        };
+        store
+            .add_tokens(&[token], MissingUsers::Create, &mut rng)
+            .unwrap();
+        store
+    }
+
+    /// Accepts the next counter of alice's token.
+    fn acceptance(account: &Account, at: UnixTime) -> Decision {
+        let token = &account.tokens[0];
+        let TokenMode::Hotp {
+            state: HotpState { next: matched },
+            ..
+        } = token.mode
+        else {
+            panic!("a HOTP token")
+        };
+        let mut packet = [0; 32];
+        packet[..8].copy_from_slice(&matched.to_be_bytes());
+        let remember = Effect::Remember(Acceptance {
+            packet: PacketDigest(packet),
+            credential: CredentialDigest([1; 32]),
+            client: ClientId(1),
+            token: token.id,
+            at,
+            twins: 0,
+            twin_packets: Vec::new(),
+        });
+        let consume = Effect::Consume {
+            token: token.id,
+            matched,
+            next: matched + 1,
+        };
+        Decision {
+            verdict: Verdict::Accept,
+            reason: Reason::Accepted,
+            token: Some(token.id),
+            effects: vec![consume, remember],
+        }
+    }
+
+    fn accept_next(store: &Store, at: UnixTime) -> Result<Commit, StoreError> {
+        let account = store.account(&alice())?.unwrap();
+        let decision = acceptance(&account, at);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(store.commit(account.user.id, account.version, decision))
+    }
+
+    fn next_counter(store: &Store) -> u64 {
+        match store.account(&alice()).unwrap().unwrap().tokens[0].mode {
+            TokenMode::Hotp { state, .. } => state.next,
+            TokenMode::Totp { .. } => panic!("a HOTP token"),
+        }
+    }
+
+    #[test]
+    fn a_full_disk_accepts_nobody_and_recovers() {
+        let dir = tempfile::tempdir().unwrap();
+        let limit = Arc::new(PageLimit::default());
+        let store = store_with_alice(&dir, &limit);
+        limit.set(1); // the engine takes the present size instead
+        let (mut accepted, mut refusals) = (0, 0);
+        while refusals < 3 {
+            match accept_next(&store, NOW) {
+                Ok(Commit::Accepted(_)) if refusals == 0 => accepted += 1,
+                Err(StoreError::Full { .. }) => refusals += 1,
+                other => panic!("{other:?} after {accepted} acceptances and {refusals} refusals"),
+            }
+            assert_eq!(next_counter(&store), accepted);
+            assert!(accepted < 10_000, "the disk does not become full");
+        }
+        limit.set(1_000_000);
+        assert!(matches!(accept_next(&store, NOW), Ok(Commit::Accepted(_))));
+        assert_eq!(next_counter(&store), accepted + 1);
+        assert_eq!(store.stats().unwrap().failed_groups, 3);
+    }
+
+    #[test]
+    fn what_nobody_can_ask_for_any_more_is_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store_with_alice(&dir, &Arc::default());
+        let acceptances = |at: u64| {
+            assert!(matches!(
+                accept_next(&store, UnixTime(at)),
+                Ok(Commit::Accepted(_))
+            ));
+            let account = store.account(&alice()).unwrap().unwrap();
+            account
+                .acceptances
+                .iter()
+                .map(|acceptance| acceptance.at.0 - NOW.0)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(acceptances(NOW.0), [0]);
+        assert_eq!(acceptances(NOW.0 + 10), [0, 10]);
+        assert_eq!(acceptances(NOW.0 + 300), [0, 10, 300]);
+        assert_eq!(acceptances(NOW.0 + 360), [300, 360]);
+    }
+
+    #[test]
+    fn whoever_has_gone_away_spends_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store_with_alice(&dir, &Arc::default());
+        let account = store.account(&alice()).unwrap().unwrap();
+        let (abandoned, _) = oneshot::channel();
+        let (waiting, mut answer) = oneshot::channel();
+        let job = |reply, version| {
+            let effects = acceptance(&account, NOW).effects;
+            let change = Change {
+                user: account.user.id,
+                version,
+                effects,
+            };
+            Job {
+                change,
+                accepts: Some(account.tokens[0].id),
+                reply,
+            }
+        };
+        let (sender, jobs) = sync_channel(2);
+        sender.send(job(abandoned, account.version)).unwrap();
+        sender.send(job(waiting, account.version)).unwrap();
+        drop(sender);
+        let paths = Arc::new(store.paths().clone());
+        let (limit, counters) = (Arc::default(), Arc::<Counters>::default());
+        let thread = WriterThread {
+            jobs,
+            paths,
+            limit,
+            counters: Arc::clone(&counters),
+            session: None,
+            failing: false,
+            pruned_at: NOW,
+        };
+        thread.run();
+        assert!(
+            matches!(answer.try_recv(), Ok(Ok(Commit::Accepted(_)))),
+            "the first one did not spend the code"
+        );
+        assert_eq!(counters.changes.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn everything_that_waits_is_one_transaction() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store_with_alice(&dir, &Arc::default());
+        let account = store.account(&alice()).unwrap().unwrap();
+        let (sender, jobs) = sync_channel(600);
+        let answers: Vec<_> = (0..600)
+            .map(|_| {
+                let (reply, answer) = oneshot::channel();
+                let effects = acceptance(&account, NOW).effects;
+                let change = Change {
+                    user: account.user.id,
+                    version: account.version,
+                    effects,
+                };
+                sender
+                    .send(Job {
+                        change,
+                        accepts: Some(account.tokens[0].id),
+                        reply,
+                    })
+                    .unwrap();
+                answer
+            })
+            .collect();
+        drop(sender);
+        let counters = Arc::<Counters>::default();
+        let thread = WriterThread {
+            jobs,
+            paths: Arc::new(store.paths().clone()),
+            limit: Arc::default(),
+            counters: Arc::clone(&counters),
+            session: None,
+            failing: false,
+            pruned_at: NOW,
+        };
+        thread.run();
+        let outcomes: Vec<_> = answers
+            .into_iter()
+            .map(|mut answer| answer.try_recv().unwrap().unwrap())
+            .collect();
+        assert!(matches!(outcomes[0], Commit::Accepted(_)));
+        assert!(outcomes[1..].iter().all(|outcome| *outcome == Commit::Conflict));
+        let [groups, changes, conflicts] = [&counters.groups, &counters.changes, &counters.conflicts]
+            .map(|counter| counter.load(Ordering::Relaxed));
+        assert_eq!((groups, changes, conflicts), (3, 600, 599)); // 256, 256, 88
+    }
+}

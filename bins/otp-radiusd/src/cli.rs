@@ -1,0 +1,80 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use crate::config::{Config, ConfigError, Transport};
+
+const AFTER_HELP: &str = "\
+Files (defaults):
+  /etc/otp-radiusd/otp-radiusd.toml   configuration; every key is optional, and so is the file
+  /var/lib/otp-radiusd                state: `otpctl init` makes it
+  /run/otp-radiusd/kdc.socket         where an MIT KDC sends its requests
+
+Signals: SIGTERM and SIGINT finish what is in flight and stop; a second one stops at once.
+
+Try it without installing or changing anything: otp-radiusd demo";
+
+/// Validates one-time passwords for an MIT KDC (RADIUS on a UNIX socket) and for RADIUS clients.
+#[derive(Debug, clap::Parser)]
+#[command(name = "otp-radiusd", version, after_help = AFTER_HELP, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub(crate) options: Options,
+
+    /// Check configuration and state, say what is wrong, and exit.
+    #[arg(long)]
+    pub(crate) check: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// Show it at work: temporary state, a user with a token, listeners on loopback, every decision explained.
+    Demo(DemoOptions),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DemoOptions {
+    /// UDP port on 127.0.0.1; 0 takes a free one.
+    #[arg(long, default_value_t = 18120, value_name = "PORT")]
+    pub(crate) port: u16,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Configuration file.
+    #[arg(long, short = 'c', value_name = "FILE", env = "OTP_RADIUSD_CONFIG")]
+    config: Option<PathBuf>,
+
+    /// Directory of the state (made by `otpctl init`); overrides the configuration.
+    #[arg(long, value_name = "DIR", env = "OTP_RADIUSD_STATE_DIR")]
+    state_dir: Option<PathBuf>,
+
+    /// File with the key that seals secrets; overrides the configuration.
+    #[arg(long, value_name = "FILE", env = "OTP_RADIUSD_KEY_FILE")]
+    key_file: Option<PathBuf>,
+
+    /// Listen here, and only here: unix:/path or udp://address:port. May be repeated.
+    #[arg(long, value_name = "LISTENER")]
+    listen: Vec<Transport>,
+}
+
+impl Options {
+    /// The configuration file, if there is one, with the options of the command line on top.
+    pub(crate) fn configuration(self) -> Result<Config, ConfigError> {
+        let mut config = match &self.config {
+            Some(file) => Config::read(file)?,
+            None => Config::read_default()?,
+        };
+        if let Some(state_dir) = self.state_dir {
+            config.state_dir = state_dir;
+        }
+        config.key_file = self.key_file.or(config.key_file);
+        if !self.listen.is_empty() {
+            config.listen = self.listen;
+        }
+        Ok(config)
+    }
+}

@@ -1,0 +1,335 @@
+//! `otp-radiusd.toml`: every key optional, unknown keys refused, errors with file, line and key.
+
+use std::{
+    fmt, fs, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
+
+use serde::Deserialize;
+
+/// Where the configuration is looked for if nobody says otherwise.
+pub(crate) const DEFAULT_FILE: &str = "/etc/otp-radiusd/otp-radiusd.toml";
+
+/// Configuration of the daemon.
+///
+/// ```
+/// let config = otp_radiusd::Config::parse(
+///     r#"
+///     state_dir = "/srv/otp"
+///     listen = ["unix:/run/otp-radiusd/kdc.socket", "udp://127.0.0.1:1812"]
+///     deadline_ms = 3000
+///
+///     [log]
+///     format = "json"
+///     "#,
+///     "otp-radiusd.toml".as_ref(),
+/// )?;
+/// assert_eq!(config.listen.len(), 2);
+/// # Ok::<(), otp_radiusd::ConfigError>(())
+/// ```
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Directory of the state; `otpctl init` makes it.
+    pub state_dir: PathBuf,
+    /// File with the key that seals secrets; `seal.key` in the state directory unless set.
+    pub key_file: Option<PathBuf>,
+    /// Where to listen.
+    pub listen: Vec<Transport>,
+    /// Permissions of UNIX sockets, as in `chmod`.
+    pub socket_mode: SocketMode,
+    /// How long a request may take, in milliseconds. An MIT KDC waits for 5,000.
+    pub deadline_ms: DeadlineMillis,
+    /// What is logged, and how.
+    pub log: LogConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            state_dir: PathBuf::from("/var/lib/otp-radiusd"),
+            key_file: None,
+            listen: vec![
+                Transport::Unix(PathBuf::from("/run/otp-radiusd/kdc.socket")),
+                Transport::Udp(SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, 1812))),
+            ],
+            socket_mode: SocketMode(0o600),
+            deadline_ms: DeadlineMillis(4_000),
+            log: LogConfig::default(),
+        }
+    }
+}
+
+/// Logging.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogConfig {
+    /// Text for people and journals, JSON for collectors.
+    pub format: LogFormat,
+    /// The least severe level that is logged.
+    pub level: LogLevel,
+}
+
+/// The shape of log lines on standard error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One line of text per event.
+    #[default]
+    Text,
+    /// One JSON object per event.
+    Json,
+}
+
+/// Level of the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// Failures of the daemon itself.
+    Error,
+    /// What an administrator should look at.
+    Warn,
+    /// One line per decision.
+    #[default]
+    Info,
+    /// Discarded packets, connections, commits.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// A place to listen.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Transport {
+    /// RADIUS on a UNIX stream socket, as the MIT KDC speaks it: no shared secret, the file's permissions protect it.
+    Unix(PathBuf),
+    /// RADIUS on UDP (RFC 2865).
+    Udp(SocketAddr),
+}
+
+/// Text that is not a place to listen.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is no listener; write \"unix:/run/otp-radiusd/kdc.socket\" (an absolute path) or \"udp://127.0.0.1:1812\" (an address and a port)"
+)]
+pub struct TransportError(String);
+
+impl FromStr for Transport {
+    type Err = TransportError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let unix = text
+            .strip_prefix("unix:")
+            .filter(|path| path.starts_with('/'))
+            .map(|path| Self::Unix(path.into()));
+        let udp = || {
+            text.strip_prefix("udp://")
+                .and_then(|address| address.parse().ok())
+                .map(Self::Udp)
+        };
+        unix.or_else(udp).ok_or_else(|| TransportError(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for Transport {
+    type Error = TransportError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Udp(address) => write!(f, "udp://{address}"),
+        }
+    }
+}
+
+/// Permissions of a socket file, written as an octal string such as `"0660"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct SocketMode(pub u32);
+
+impl TryFrom<String> for SocketMode {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match u32::from_str_radix(&text, 8) {
+            Ok(mode) if mode & 0o007 != 0 => Err(format!(
+                "socket_mode {text:?} lets everybody in, and the socket has no shared secret; write \"0600\" or \"0660\""
+            )),
+            Ok(mode) if mode <= 0o770 => Ok(Self(mode)),
+            _ => Err(format!(
+                "socket_mode {text:?} is not an octal mode; write \"0600\" or \"0660\""
+            )),
+        }
+    }
+}
+
+/// A deadline in milliseconds, between 100 and 30,000.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "u64")]
+pub struct DeadlineMillis(u64);
+
+impl DeadlineMillis {
+    /// The deadline as a duration from receipt.
+    pub fn duration(self) -> Duration {
+        Duration::from_millis(self.0)
+    }
+}
+
+impl TryFrom<u64> for DeadlineMillis {
+    type Error = String;
+
+    fn try_from(millis: u64) -> Result<Self, Self::Error> {
+        if (100..=30_000).contains(&millis) {
+            return Ok(Self(millis));
+        }
+        Err(format!(
+            "deadline_ms {millis} is outside 100..=30000; an MIT KDC gives up after 5000, so 4000 is a good value"
+        ))
+    }
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is not valid; the source names line, column and key.
+    #[error("{}: {source}", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        source: Box<toml::de::Error>,
+    },
+    /// Nothing to listen on.
+    #[error("{}: `listen` is empty; leave it out for the defaults, or name a listener such as \"unix:/run/otp-radiusd/kdc.socket\"", path.display())]
+    NoListener {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+impl Config {
+    /// Reads a configuration from TOML; `path` is for messages only.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Invalid`] with line, column and key; [`ConfigError::NoListener`].
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let config: Self = toml::from_str(text).map_err(|source| ConfigError::Invalid {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })?;
+        if config.listen.is_empty() {
+            return Err(ConfigError::NoListener {
+                path: path.to_owned(),
+            });
+        }
+        Ok(config)
+    }
+
+    /// Reads the file that was asked for.
+    pub(crate) fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::parse(&text, path)
+    }
+
+    /// Reads the file at its usual place; without one, the defaults hold.
+    pub(crate) fn read_default() -> Result<Self, ConfigError> {
+        match Self::read(DEFAULT_FILE.as_ref()) {
+            Err(ConfigError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                Ok(Self::default())
+            }
+            read => read,
+        }
+    }
+
+    /// The files of the store.
+    pub(crate) fn paths(&self) -> otp_store::Paths {
+        let paths = otp_store::Paths::new(&self.state_dir);
+        match &self.key_file {
+            Some(key_file) => paths.with_key_file(key_file),
+            None => paths,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str) -> String {
+        Config::parse(text, "/etc/x.toml".as_ref())
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn an_empty_file_is_the_default() {
+        let config = Config::parse("", "x".as_ref()).unwrap();
+        assert_eq!(config.listen, Config::default().listen);
+        assert_eq!(config.deadline_ms.duration(), Duration::from_secs(4));
+    }
+
+    /// Text, and what the message must name.
+    const REFUSED: &[(&str, &[&str])] = &[
+        (
+            "\nstate_dirr = \"/x\"",
+            &["/etc/x.toml", "line 2", "state_dirr", "state_dir"],
+        ),
+        (
+            "listen = [\"tcp://1.2.3.4:5\"]",
+            &["line 1", "tcp://1.2.3.4:5", "udp://"],
+        ),
+        ("listen = [\"unix:relative\"]", &["unix:relative", "absolute"]),
+        ("listen = [\"udp://localhost:1812\"]", &["udp://localhost:1812"]),
+        ("listen = []", &["/etc/x.toml", "`listen` is empty"]),
+        ("socket_mode = \"0666\"", &["line 1", "lets everybody in", "0660"]),
+        ("socket_mode = \"999\"", &["octal"]),
+        ("deadline_ms = 5", &["100..=30000"]),
+        ("deadline_ms = \"4s\"", &["line 1"]),
+        ("[log]\nformat = \"xml\"", &["line 2", "xml", "text"]),
+        ("[log]\nlevle = \"info\"", &["levle"]),
+        ("state_dir = ", &["line 1"]),
+    ];
+
+    #[test]
+    fn what_is_refused_is_named() {
+        for (text, parts) in REFUSED {
+            let message = refusal(text);
+            for part in *parts {
+                assert!(
+                    message.contains(part),
+                    "{text:?}: {message:?} does not name {part:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn listeners_parse_back() {
+        for text in ["unix:/run/x.socket", "udp://127.0.0.1:1812", "udp://[::1]:0"] {
+            assert_eq!(text.parse::<Transport>().unwrap().to_string(), text);
+        }
+    }
+}

@@ -1,0 +1,52 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod check;
+mod cli;
+mod config;
+mod daemon;
+mod demo;
+mod log;
+mod radius;
+mod report;
+mod shutdown;
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+pub use cli::Cli;
+pub use config::{Config, ConfigError, LogFormat, Transport};
+
+/// Runs what the command line asks for and turns the outcome into an exit code: 0 done, 1 failed, with the reason on
+/// standard error.
+pub fn run(cli: Cli) -> ExitCode {
+    let outcome = match cli.command {
+        Some(cli::Command::Demo(demo)) => with_runtime(demo::run(demo)),
+        None => cli
+            .options
+            .configuration()
+            .map_err(anyhow::Error::from)
+            .and_then(|config| {
+                if cli.check {
+                    return check::run(&config);
+                }
+                log::init(&config.log)?;
+                with_runtime(daemon::run(config))
+            }),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("otp-radiusd: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn with_runtime(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    runtime.block_on(work)
+}

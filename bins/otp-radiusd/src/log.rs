@@ -1,0 +1,37 @@
+//! The log on standard error; journald adds times and the unit by itself.
+
+use std::io::IsTerminal as _;
+
+use anyhow::Context as _;
+use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+
+use crate::config::{LogConfig, LogFormat, LogLevel};
+
+/// Sends events to standard error. `OTP_RADIUSD_LOG` overrides the level, in the syntax of `RUST_LOG`.
+pub(crate) fn init(config: &LogConfig) -> anyhow::Result<()> {
+    let level = match config.level {
+        LogLevel::Error => "error",
+        LogLevel::Warn => "warn",
+        LogLevel::Info => "info",
+        LogLevel::Debug => "debug",
+        LogLevel::Trace => "trace",
+    };
+    let filter = match std::env::var("OTP_RADIUSD_LOG") {
+        Ok(directives) => EnvFilter::try_new(&directives).with_context(|| {
+            format!("OTP_RADIUSD_LOG={directives:?} is no filter; write e.g. \"info,krad_tokio=debug\"")
+        })?,
+        Err(_) => EnvFilter::new(level),
+    };
+    let registry = tracing_subscriber::registry().with(filter);
+    let to_stderr = fmt::layer().with_writer(std::io::stderr).with_target(false);
+    match config.format {
+        LogFormat::Json => registry.with(to_stderr.json().flatten_event(true)).init(),
+        LogFormat::Text if std::env::var_os("JOURNAL_STREAM").is_some() => {
+            registry.with(to_stderr.without_time().with_ansi(false)).init();
+        }
+        LogFormat::Text => registry
+            .with(to_stderr.with_ansi(std::io::stderr().is_terminal()))
+            .init(),
+    }
+    Ok(())
+}

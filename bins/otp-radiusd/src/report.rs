@@ -1,0 +1,114 @@
+//! What the daemon says about its decisions and about the packets that it discards.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use krad_tokio::{Discard, Peer};
+use otp_service::Outcome;
+use otp_validation::UnixTime;
+use tracing::{debug, info, warn};
+
+/// Seconds between two warnings about one client and one cause: what anyone on the network can trigger must not fill
+/// the log.
+const QUIET: u64 = 60;
+
+/// One decided request.
+#[derive(Debug)]
+pub(crate) struct Decided<'a> {
+    /// Number of the request, for finding it again.
+    pub(crate) id: u64,
+    pub(crate) peer: &'a Peer,
+    pub(crate) client: &'a str,
+    /// User-Name as it was received.
+    pub(crate) user_name: &'a [u8],
+    pub(crate) nas_identifier: Option<&'a [u8]>,
+    pub(crate) outcome: &'a Outcome,
+    pub(crate) elapsed: Duration,
+}
+
+/// Who is told about decisions.
+pub(crate) trait Reporter: Send + Sync + 'static {
+    fn decided(&self, decided: &Decided<'_>);
+}
+
+/// One `info` line per decision. Text from a peer is quoted and escaped.
+#[derive(Debug)]
+pub(crate) struct LogReporter;
+
+impl Reporter for LogReporter {
+    fn decided(&self, decided: &Decided<'_>) {
+        let Outcome {
+            reason, user, token, ..
+        } = decided.outcome;
+        info!(
+            verdict = if decided.outcome.is_accept() { "accept" } else { "reject" },
+            reason = reason.code(),
+            user_name = ?String::from_utf8_lossy(decided.user_name),
+            user = user.as_ref().map(|name| name.as_str()),
+            token = token.as_deref(),
+            client = decided.client,
+            nas = decided.nas_identifier.map(String::from_utf8_lossy).as_deref(),
+            peer = %decided.peer,
+            id = decided.id,
+            micros = u64::try_from(decided.elapsed.as_micros()).unwrap_or(u64::MAX),
+            "decided"
+        );
+    }
+}
+
+/// Counts discarded packets by client and cause.
+#[derive(Debug, Default)]
+pub(crate) struct Discards(Mutex<BTreeMap<(String, &'static str), Count>>);
+
+#[derive(Debug, Default)]
+struct Count {
+    packets: u64,
+    warned_at: Option<u64>,
+}
+
+impl Discards {
+    /// Counts one packet; warns, at most once a minute per client and cause, where a person can do something about it.
+    pub(crate) fn count(&self, peer: &Peer, client: Option<&str>, cause: &Discard, now: UnixTime) {
+        let name = client.unwrap_or("(unknown)");
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry((name.to_owned(), cause.label())).or_default();
+        count.packets = count.packets.saturating_add(1);
+        let packets = count.packets;
+        debug!(%peer, client = name, cause = %cause, packets, "packet discarded");
+        let Some(remedy) = client.and_then(|client| remedy(client, cause)) else {
+            return;
+        };
+        let is_due = count.warned_at.is_none_or(|at| now.0.abs_diff(at) >= QUIET);
+        if is_due {
+            count.warned_at = Some(now.0);
+            drop(counts);
+            warn!(%peer, client = name, cause = %cause, packets, remedy, "packets of this client are discarded");
+        }
+    }
+
+    /// Says what was discarded altogether.
+    pub(crate) fn summarise(&self) {
+        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for ((client, cause), count) in counts.iter() {
+            info!(client, cause, packets = count.packets, "discarded since start");
+        }
+    }
+}
+
+/// What an administrator can do about packets of a known client that are discarded for `cause`.
+fn remedy(client: &str, cause: &Discard) -> Option<String> {
+    use krad::VerifyError;
+    match cause {
+        Discard::Verify(VerifyError::MissingMessageAuthenticator) => Some(format!(
+            "update the client so that it sends Message-Authenticator; if it cannot, and its network is trusted: \
+             otpctl client set {client} --dangerous-allow-missing-message-authenticator"
+        )),
+        Discard::Verify(VerifyError::WrongMessageAuthenticator) => Some(format!(
+            "the shared secrets differ; compare with: otpctl client show {client} --reveal-secret"
+        )),
+        _ => None,
+    }
+}

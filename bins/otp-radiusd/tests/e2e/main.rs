@@ -1,0 +1,22 @@
+//! The built programs against real peers: MIT krb5, FreeRADIUS's client, oathtool, zbar. Nothing is skipped: a missing
+//! program is an error that names its Debian package.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::disallowed_methods,
+    missing_docs,
+    unreachable_pub,
+    reason = "test code"
+)]
+
+mod demo;
+mod durability;
+mod failures;
+mod qr;
+mod radclient;
+mod start;
+mod stream;
+mod system;
+mod wire;

@@ -1,0 +1,238 @@
+//! One request from its snapshot to a durable verdict.
+
+use std::{num::NonZeroUsize, sync::Arc, thread};
+
+use otp_store::{Accept, Commit, Store, StoreError};
+use otp_validation::{
+    Account, Attempt, Client, Decision, PacketDigest, PasswordHash, Progress, Reason, TokenId, UnixTime,
+    UserName, decide,
+};
+use tracing::{debug, error};
+use zeroize::Zeroizing;
+
+use crate::{Clock, password};
+
+/// How often a decision is made anew because the account changed under it. Whoever loses that often is one of many
+/// requests at once for one user, and learns nothing from being refused.
+const ROUNDS: u32 = 8;
+
+/// One attempt to log in, however it came in.
+#[derive(Debug)]
+pub struct Request {
+    /// User-Name as received.
+    pub user_name: Vec<u8>,
+    /// User-Password, unhidden; `None` if the request has none.
+    pub credential: Option<Zeroizing<Vec<u8>>>,
+    /// Digest of the packet ([`otp_store::Digests::packet`]); something unique where there is no packet.
+    pub packet: PacketDigest,
+}
+
+/// What the caller may answer.
+#[derive(Debug)]
+pub enum Answer {
+    /// Let in: the proof that the acceptance is durable.
+    Accept(Accept),
+    /// Refuse.
+    Reject,
+}
+
+/// A verdict, and what there is to say about it in a log.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What may be answered.
+    pub answer: Answer,
+    /// Why. Never for the wire.
+    pub reason: Reason,
+    /// The stored name of the user, if there is one.
+    pub user: Option<UserName>,
+    /// The label of the token whose code was recognised.
+    pub token: Option<String>,
+}
+
+impl Outcome {
+    /// A rejection before anybody was looked up.
+    pub fn reject(reason: Reason) -> Self {
+        Self {
+            answer: Answer::Reject,
+            reason,
+            user: None,
+            token: None,
+        }
+    }
+
+    /// Whether the user is let in.
+    pub fn is_accept(&self) -> bool {
+        matches!(self.answer, Answer::Accept(_))
+    }
+}
+
+/// Validates credentials on a store.
+#[derive(Clone)]
+pub struct Service {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    passwords: password::Checker,
+}
+
+impl Service {
+    /// A service on `store` that reads the time from `clock` and checks as many passwords at once as there are cores.
+    pub fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
+        let cores = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        Self {
+            store,
+            clock,
+            passwords: password::Checker::new(cores),
+        }
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The service's time.
+    pub fn now(&self) -> UnixTime {
+        self.clock.now()
+    }
+
+    /// Decides `request`; an [`Answer::Accept`] is durable when this returns.
+    ///
+    /// Fails closed: whatever cannot be confirmed is a Reject whose reason says so. Dropping the future abandons the
+    /// request; a commit under way may still spend the code.
+    pub async fn validate(&self, request: Request, client: &Client) -> Outcome {
+        let Ok(name) = UserName::parse(&request.user_name) else {
+            return Outcome::reject(Reason::InvalidUserName);
+        };
+        let Some(credential) = request.credential else {
+            return Outcome::reject(Reason::NoCredential);
+        };
+        match self.settle(name, credential, request.packet, client).await {
+            Ok(outcome) => outcome,
+            Err(cause) => {
+                error!(
+                    error = &cause as &dyn std::error::Error,
+                    client = client.name,
+                    "the store failed; the request is rejected, nothing is accepted until it works again"
+                );
+                Outcome::reject(Reason::StoreFailure)
+            }
+        }
+    }
+
+    /// Snapshot, decision, commit; again on a fresh snapshot when the account changed in between.
+    async fn settle(
+        &self,
+        name: UserName,
+        credential: Zeroizing<Vec<u8>>,
+        packet: PacketDigest,
+        client: &Client,
+    ) -> Result<Outcome, StoreError> {
+        let mut checked = None;
+        for round in 0..ROUNDS {
+            let account = self.snapshot(&name).await?;
+            let decision = self
+                .decide(account.as_ref(), client, &credential, packet, &mut checked)
+                .await;
+            let Some(account) = account else {
+                return Ok(Outcome::reject(decision.reason));
+            };
+            let (reason, token) = (decision.reason, decision.token);
+            let answer = match self
+                .store
+                .commit(account.user.id, account.version, decision)
+                .await?
+            {
+                Commit::Accepted(accept) => Answer::Accept(accept),
+                Commit::Recorded => Answer::Reject,
+                Commit::Conflict => {
+                    debug!(round, "the account changed; deciding again");
+                    continue;
+                }
+            };
+            return Ok(outcome(account, answer, reason, token));
+        }
+        Ok(Outcome {
+            user: Some(name),
+            ..Outcome::reject(Reason::Contended)
+        })
+    }
+
+    /// Reads the account on the blocking pool: a reader may have to wait for the disk, the runtime must not.
+    async fn snapshot(&self, name: &UserName) -> Result<Option<Account>, StoreError> {
+        let (store, name) = (self.store.clone(), name.clone());
+        let read = tokio::task::spawn_blocking(move || store.account(&name));
+        read.await.unwrap_or(Err(StoreError::ReaderGone))
+    }
+
+    async fn decide(
+        &self,
+        account: Option<&Account>,
+        client: &Client,
+        credential: &[u8],
+        packet: PacketDigest,
+        checked: &mut Option<Checked>,
+    ) -> Decision {
+        // The clock is read anew in every round: a decision is about the moment at which it is committed.
+        let now = self.clock.now();
+        let Some(account) = account else {
+            return Decision::reject(Reason::UnknownUser);
+        };
+        let credential_digest = self.store.digests().credential(account.user.id, credential);
+        let attempt = Attempt {
+            credential,
+            credential_digest,
+            packet,
+        };
+        match decide(account, client, &attempt, now) {
+            Progress::Decided(decision) => decision,
+            Progress::NeedsPassword(check) => {
+                let right = self.check(check.password(), check.hash(), checked).await;
+                check.conclude(right)
+            }
+        }
+    }
+
+    /// Checks a password at most once per request, however many rounds the decision takes.
+    async fn check(&self, password: &[u8], hash: &PasswordHash, checked: &mut Option<Checked>) -> bool {
+        if let Some(known) = checked.as_ref().filter(|known| known.is_about(password, hash)) {
+            return known.right;
+        }
+        let password = Zeroizing::new(password.to_vec());
+        let right = self.passwords.verify(password.clone(), hash.clone()).await;
+        *checked = Some(Checked {
+            password,
+            hash: hash.clone(),
+            right,
+        });
+        right
+    }
+}
+
+/// The outcome of this request's password check.
+struct Checked {
+    password: Zeroizing<Vec<u8>>,
+    hash: PasswordHash,
+    right: bool,
+}
+
+impl Checked {
+    /// Whether it answers the question for these: both come from the same request and store, nothing is leaked by
+    /// comparing them.
+    fn is_about(&self, password: &[u8], hash: &PasswordHash) -> bool {
+        *self.password == password && self.hash.as_str() == hash.as_str()
+    }
+}
+
+fn outcome(account: Account, answer: Answer, reason: Reason, token: Option<TokenId>) -> Outcome {
+    let label = account
+        .tokens
+        .into_iter()
+        .find(|candidate| Some(candidate.id) == token)
+        .map(|found| found.label);
+    Outcome {
+        answer,
+        reason,
+        user: Some(account.user.name),
+        token: label,
+    }
+}

@@ -133,6 +133,20 @@ mod tests {
         }
     }
 
+    /// A dictionary without a target would never be used.
+    #[test]
+    fn every_dictionary_has_a_target() {
+        let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
+        let all = targets(&fuzz.join("fuzz_targets")).unwrap();
+        for entry in fs::read_dir(fuzz.join("dictionaries")).unwrap() {
+            let path = entry.unwrap().path();
+            assert!(
+                all.contains(&path.file_stem().unwrap().to_string_lossy().into_owned()),
+                "{path:?}"
+            );
+        }
+    }
+
     /// Every target is built: each file is listed in the manifest, and nothing else is.
     #[test]
     fn the_manifest_lists_every_target() {

@@ -85,6 +85,7 @@ impl Checker {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "which random salt it is does not matter here")]
 mod tests {
     use super::*;
 

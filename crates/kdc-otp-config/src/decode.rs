@@ -57,7 +57,8 @@ impl InitError {
         }
     }
 
-    /// What the KDC logs after `preauth otp failed to initialize: `, where it is always the same text.
+    /// How the line ends that the KDC logs: `preauth otp failed to initialize: …`. `None` where that depends on what
+    /// else the KDC tried to load: for some errors it shows a message of another module.
     #[must_use]
     pub fn logged_as(&self) -> Option<&'static str> {
         match self {

@@ -29,6 +29,11 @@ pub enum Hazard {
     /// The timeout in milliseconds is negative, by its sign or because it overflows a C `int`. The KDC process ends.
     #[error("the timeout in milliseconds is negative for the KDC, and its process ends on the first request")]
     NegativeTimer,
+    /// A negative timeout that the division turns into weeks. The request ends when its client gives up.
+    #[error(
+        "the timeout in milliseconds is negative, and dividing it by the tries makes weeks of it for the KDC"
+    )]
+    NoEnd,
     /// No time passes between the tries, so that every copy is sent at once and the request fails.
     #[error("no time is left for an answer: every copy is sent at once, and the request fails")]
     NoTime,
@@ -46,19 +51,29 @@ impl TokenType {
 }
 
 pub(crate) fn schedule(server: &Server, timeout: i32, retries: i32) -> Result<Schedule, Hazard> {
-    // The KDC multiplies in a C int, which wraps around.
-    let total = u32::try_from(timeout.wrapping_mul(1000)).map_err(|_| Hazard::NegativeTimer)?;
-    let sends = match server {
+    // The KDC multiplies in a C int, and divides by a C size_t that the number of retries was converted to.
+    let total = timeout.wrapping_mul(1000);
+    let tries = match server {
         Server::Unix(_) => 1,
-        // Below -1, the number of retries becomes a huge unsigned one.
-        Server::Network(_) if retries < -1 => u32::MAX,
-        Server::Network(_) => u32::try_from(retries).map_or(0, |retries| retries.saturating_add(1)),
+        Server::Network(_) => i64::from(retries).cast_unsigned().wrapping_add(1),
     };
-    let per_try_ms = total.checked_div(sends).ok_or(Hazard::NoTries)?;
-    if per_try_ms == 0 {
-        Err(Hazard::NoTime)
-    } else {
-        Ok(Schedule { sends, per_try_ms })
+    let quotient = i64::from(total)
+        .cast_unsigned()
+        .checked_div(tries)
+        .ok_or(Hazard::NoTries)?;
+    let [a, b, c, d, ..] = quotient.to_le_bytes();
+    match (total, i32::from_le_bytes([a, b, c, d])) {
+        (_, ..0) => Err(Hazard::NegativeTimer),
+        (_, 0) => Err(Hazard::NoTime),
+        (..0, _) => Err(Hazard::NoEnd),
+        (_, per_try) => {
+            // A positive quotient of at least one millisecond leaves no more tries than the total has milliseconds.
+            let sends = u32::try_from(tries).unwrap_or(u32::MAX);
+            Ok(Schedule {
+                sends,
+                per_try_ms: per_try.unsigned_abs(),
+            })
+        }
     }
 }
 
@@ -81,6 +96,9 @@ mod tests {
             (&network, 5, -1, Err(Hazard::NoTries)),
             (&network, 5, -2, Err(Hazard::NoTime)),
             (&network, -1, 0, Err(Hazard::NegativeTimer)),
+            (&network, -1, 3, Err(Hazard::NegativeTimer)),
+            (&network, -1, 2, Err(Hazard::NoEnd)),
+            (&network, i32::MIN, i32::MIN, Err(Hazard::NoTime)),
             (&network, 2_147_483, 0, Ok((1, 2_147_483_000))),
             (&network, 2_147_484, 0, Err(Hazard::NegativeTimer)),
             // The product wraps to a positive number again.

@@ -60,7 +60,7 @@ pub(super) fn lint(context: &mut Context<'_>) {
     }
     let advice = "leave time for every try: timeout divided by retries + 1, one second or more";
     match schedule(&context.server, timeout, retries) {
-        Err(hazard @ Hazard::NegativeTimer) => {
+        Err(hazard @ (Hazard::NegativeTimer | Hazard::NoEnd)) => {
             let message = format!("{timeout} seconds cannot be used: {hazard}");
             let advice = "write whole seconds between 1 and 30, such as 5";
             context.report(Rule::Timeout, timeout_at, "timeout", &message, advice);

@@ -1,0 +1,160 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::{
+    Exit,
+    commands::{auth, client, generate, init, kdc, token, user},
+    context::Context,
+    failure::Failure,
+};
+
+/// Administers otp-radiusd: users, tokens, RADIUS clients, and the KDC's side of one-time passwords.
+///
+/// Secrets and codes are read from the terminal or from standard input, never from arguments. Results go to standard
+/// output, everything else to standard error.
+#[derive(Debug, Parser)]
+#[command(
+    name = "otpctl",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true,
+    after_help = EXIT_STATUS,
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_STATUS: &str = "\
+Exit status:
+  0  done
+  1  the answer is no: rejected, or a check has findings
+  2  the command line is wrong
+  3  an object does not exist, or exists already
+  4  data that was read cannot be used: a name, a code, a secret, a line of a file
+  5  the store cannot be used: not initialised, permissions, locked, full
+  6  a file or a stream cannot be read or written";
+
+/// Options that every command takes.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Directory of the state.
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "OTP_RADIUSD_STATE_DIR",
+        default_value = "/var/lib/otp-radiusd",
+        help_heading = "Global options"
+    )]
+    pub(crate) state_dir: PathBuf,
+    /// File of the sealing key [default: seal.key in the state directory].
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// Print results and diagnostics as JSON, one object a line.
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) json: bool,
+    /// When to use colour; NO_COLOR is honoured.
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        value_enum,
+        default_value_t = Color::Auto,
+        help_heading = "Global options"
+    )]
+    pub(crate) color: Color,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Init(init::Init),
+    #[command(subcommand)]
+    User(user::Command),
+    #[command(subcommand)]
+    Token(token::Command),
+    #[command(subcommand)]
+    Client(client::Command),
+    Auth(auth::Auth),
+    #[command(subcommand)]
+    Kdc(kdc::Command),
+    Completions(generate::Completions),
+    Man(generate::Man),
+}
+
+impl Command {
+    pub(crate) fn run(&self, context: &mut Context) -> Result<Exit, Failure> {
+        match self {
+            Self::Init(command) => command.run(context),
+            Self::User(command) => command.run(context),
+            Self::Token(command) => command.run(context),
+            Self::Client(command) => command.run(context),
+            Self::Auth(command) => command.run(context),
+            Self::Kdc(command) => command.run(context),
+            Self::Completions(command) => command.run(context),
+            Self::Man(command) => command.run(context),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    /// What a shell shows of every process must hold nothing worth stealing.
+    #[test]
+    fn no_option_takes_a_secret() {
+        fn check(command: &clap::Command) {
+            for argument in command
+                .get_arguments()
+                .filter(|argument| argument.get_action().takes_values())
+            {
+                let name = argument.get_id().as_str();
+                let suspicious = ["secret", "password", "code", "credential", "pin"];
+                assert!(!suspicious.contains(&name), "{} {name}", command.get_name());
+            }
+            command.get_subcommands().for_each(check);
+        }
+        check(&Cli::command());
+    }
+
+    #[test]
+    fn every_command_and_option_is_described() {
+        fn check(command: &clap::Command) {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+            for argument in command.get_arguments() {
+                assert!(
+                    argument.get_help().is_some(),
+                    "{} {}",
+                    command.get_name(),
+                    argument.get_id()
+                );
+            }
+            command.get_subcommands().for_each(check);
+        }
+        check(&Cli::command());
+    }
+}

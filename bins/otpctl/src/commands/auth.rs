@@ -1,0 +1,90 @@
+//! `otpctl auth`.
+
+use std::sync::Arc;
+
+use otp_service::{Request, Service};
+use otp_validation::{PacketDigest, Reason};
+use rand::Rng;
+use serde_json::json;
+
+use super::client;
+use crate::{
+    Echo, Exit,
+    context::Context,
+    failure::Failure,
+    text::{Tone, escape},
+};
+
+/// Decide one login exactly as for a RADIUS request, and say why.
+///
+/// The credential (code, or password and code) is read from the terminal or as one line of standard input. A code that is
+/// right is spent; failures count.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  otpctl auth alice
+  echo 123456 | otpctl auth alice@EXAMPLE.COM --client vpn
+
+The status is 0 for accept, 1 for reject.")]
+pub(crate) struct Auth {
+    /// User-Name, as a client would send it.
+    user: String,
+    /// Client whose rules apply.
+    #[arg(long, value_name = "NAME", default_value = "kdc")]
+    client: String,
+}
+
+impl Auth {
+    pub(crate) fn run(&self, context: &mut Context) -> Result<Exit, Failure> {
+        let store = context.store()?;
+        let policy = client::find(&store, &self.client)?.policy();
+        let credential = context.ask("Credential: ", Echo::Hidden)?;
+        // There is no packet; random octets are like no other.
+        let mut packet = PacketDigest([0; 32]);
+        context.io.rng.fill_bytes(&mut packet.0);
+        let request = Request {
+            user_name: self.user.clone().into_bytes(),
+            credential: Some(credential),
+            packet,
+        };
+
+        let service = Service::new(store, Arc::clone(&context.io.clock));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let outcome = runtime.block_on(service.validate(request, &policy));
+
+        let (verdict, tone) = if outcome.is_accept() {
+            ("accept", Tone::Good)
+        } else {
+            ("reject", Tone::Bad)
+        };
+        let user = outcome.user.as_ref().map(ToString::to_string);
+        let name = match (&user, &outcome.token) {
+            (Some(user), Some(token)) => format!(" {user}/{token}"),
+            (Some(user), None) => format!(" {user}"),
+            (None, _) => String::new(),
+        };
+        let text = format!(
+            "{} {}{}\n{}\n",
+            context.out.paint(tone, verdict),
+            outcome.reason.code(),
+            escape(&name),
+            outcome.reason.explain()
+        );
+        let value = json!({
+            "verdict": verdict,
+            "reason": outcome.reason.code(),
+            "explanation": outcome.reason.explain(),
+            "user": user,
+            "token": outcome.token,
+            "client": self.client,
+        });
+        context.result(&value, &text)?;
+        Ok(match outcome.reason {
+            Reason::StoreFailure => Exit::Store,
+            _ if outcome.is_accept() => Exit::Ok,
+            _ => Exit::No,
+        })
+    }
+}

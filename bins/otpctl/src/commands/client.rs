@@ -1,0 +1,319 @@
+//! `otpctl client`.
+
+use std::{net::IpAddr, str::FromStr, time::Duration};
+
+use ipnet::IpNet;
+use otp_core::base32;
+use otp_store::{ClientRecord, ClientSecret, MessageAuthenticatorRule, NewClient, Store};
+use otp_validation::Grammar;
+use rand::Rng;
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use crate::{
+    Exit,
+    context::Context,
+    failure::Failure,
+    text::{self, ago},
+    values::parse_grammar,
+    view::ClientView,
+};
+
+/// Octets of randomness in a generated secret.
+const GENERATED: usize = 32;
+/// The fewest octets that a secret should have (RFC 2865 §3).
+const ADVISED: usize = 16;
+/// The fewest octets that a secret must have: fewer are guessed from one captured packet.
+const SHORTEST: usize = 8;
+
+/// Add, list and remove RADIUS clients: VPN gateways, access points, servers with PAM.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    Add(Add),
+    List(List),
+    Show(Show),
+    Rm(Rm),
+}
+
+impl Command {
+    pub(crate) fn run(&self, context: &mut Context) -> Result<Exit, Failure> {
+        match self {
+            Self::Add(command) => command.run(context),
+            Self::List(command) => command.run(context),
+            Self::Show(command) => command.run(context),
+            Self::Rm(command) => command.run(context),
+        }
+    }
+}
+
+/// Add a client.
+///
+/// Its secret is generated and printed once, alone on standard output, unless --secret reads one.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  otpctl client add vpn --address 192.0.2.1
+  otpctl client add wifi --address 2001:db8:7::/64 --secret < secret-file
+  (umask 077; otpctl client add pam --address 198.51.100.0/24 > /etc/pam_radius_secret)
+
+Of several networks that hold an address, the longest prefix counts.")]
+pub(crate) struct Add {
+    /// Name for logs and commands.
+    name: String,
+    /// Address or network, e.g. 192.0.2.1, 198.51.100.0/24 or 2001:db8::/32.
+    #[arg(long, value_name = "CIDR", value_parser = parse_network)]
+    address: IpNet,
+    /// Read the shared secret: asked for twice on a terminal, else one line of standard input.
+    #[arg(long, alias = "secret-stdin")]
+    secret: bool,
+    /// How credentials through this client are composed, whatever the user's setting: otp, password+otp or otp+password.
+    #[arg(long, value_parser = parse_grammar)]
+    grammar: Option<Grammar>,
+    /// Accept the same complete credential again in another packet within this time, up to three times [default: 0].
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(0..=30))]
+    repeat_grace: Option<u32>,
+    /// Answer rejections no earlier than this after receipt [default: 1000].
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(0..=3000))]
+    reject_delay: Option<u64>,
+    /// Take requests without Message-Authenticator: whoever is on the path can then forge answers.
+    #[arg(long)]
+    dangerous_allow_missing_message_authenticator: bool,
+}
+
+impl Add {
+    fn run(&self, context: &mut Context) -> Result<Exit, Failure> {
+        let store = context.store()?;
+        if store.client(&self.name)?.is_some() {
+            return Err(Failure::object(format!("client {} exists already", self.name)));
+        }
+        let secret = if self.secret {
+            ask_secret(context)?
+        } else {
+            generate_secret(context)
+        };
+        let message_authenticator = if self.dangerous_allow_missing_message_authenticator {
+            context.warn(
+                "requests of this client need no Message-Authenticator: whoever can change packets on the way can turn a \
+                 rejection into an acceptance (CVE-2024-3596); update the client and add it again without this option",
+            );
+            MessageAuthenticatorRule::IfPresent
+        } else {
+            MessageAuthenticatorRule::Required
+        };
+        let created_at = context.now();
+        let mut client = NewClient::network(
+            self.name.clone(),
+            self.address,
+            ClientSecret::new(secret.to_vec()),
+            created_at,
+        );
+        client.message_authenticator = message_authenticator;
+        client.grammar = self.grammar;
+        if let Some(seconds) = self.repeat_grace {
+            client.repeat_grace = seconds;
+        }
+        if let Some(millis) = self.reject_delay {
+            client.reject_delay = Duration::from_millis(millis);
+        }
+        store.add_client(&client, &mut context.io.rng)?;
+        let view = ClientView::new(&find(&store, &self.name)?);
+
+        let generated = (!self.secret).then(|| String::from_utf8_lossy(&secret));
+        let text = match &generated {
+            // The secret alone, so that it can go straight to a file.
+            Some(secret) => format!("{secret}\n"),
+            None => format!("Added client {} for {}.\n", text::escape(&self.name), view.source),
+        };
+        let value = json!({ "client": view, "secret": generated });
+        if generated.is_some() {
+            context.note(&format!(
+                "added client {} for {}; its secret is printed on standard output, this once",
+                self.name, view.source
+            ));
+        }
+        context.result(&value, &text)?;
+        Ok(Exit::Ok)
+    }
+}
+
+/// List the clients.
+#[derive(Debug, clap::Args)]
+pub(crate) struct List {}
+
+impl List {
+    fn run(&self, context: &mut Context) -> Result<Exit, Failure> {
+        let clients: Vec<_> = context.store()?.clients()?.iter().map(ClientView::new).collect();
+        let rows = clients.iter().map(|client| {
+            [
+                client.name.clone(),
+                client.source.clone(),
+                client.grammar.unwrap_or("user's").to_owned(),
+                client.message_authenticator.to_owned(),
+            ]
+        });
+        let text = text::table(["CLIENT", "SOURCE", "CREDENTIAL", "MESSAGE-AUTHENTICATOR"], rows);
+        context.result(&json!({ "clients": clients }), &text)?;
+        Ok(Exit::Ok)
+    }
+}
+
+/// Show one client.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Show {
+    /// Name.
+    name: String,
+    /// Show the shared secret, too.
+    #[arg(long)]
+    reveal_secret: bool,
+}
+
+impl Show {
+    fn run(&self, context: &mut Context) -> Result<Exit, Failure> {
+        let store = context.store()?;
+        let record = find(&store, &self.name)?;
+        let client = ClientView::new(&record);
+        let secret = if self.reveal_secret {
+            store.client_secret(&self.name)?
+        } else {
+            None
+        };
+        // A secret need not be text; what is not is shown as `\xNN`.
+        let revealed = secret
+            .as_ref()
+            .map(|secret| Zeroizing::new(secret.expose().escape_ascii().to_string()));
+        let mut lines = vec![
+            ("client", client.name.clone()),
+            ("source", client.source.clone()),
+            (
+                "state",
+                if client.enabled { "enabled" } else { "disabled" }.to_owned(),
+            ),
+            ("credential", client.grammar.unwrap_or("as the user's").to_owned()),
+            ("repeat grace", format!("{} s", client.repeat_grace)),
+            ("reject delay", format!("{} ms", client.reject_delay)),
+            ("message-authenticator", client.message_authenticator.to_owned()),
+            ("added", ago(record.created_at, context.now())),
+        ];
+        if self.reveal_secret {
+            let none = || "none: a UNIX socket needs none".to_owned();
+            lines.push((
+                "secret",
+                revealed.as_ref().map_or_else(none, |secret| secret.to_string()),
+            ));
+        }
+        let mut value = json!({ "client": client });
+        if self.reveal_secret
+            && let Some(object) = value.as_object_mut()
+        {
+            object.insert(
+                "secret".to_owned(),
+                json!(revealed.as_ref().map(|secret| secret.as_str())),
+            );
+        }
+        context.result(&value, &text::pairs(lines))?;
+        Ok(Exit::Ok)
+    }
+}
+
+/// Remove a client: its packets are discarded from then on.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Rm {
+    /// Name.
+    name: String,
+}
+
+impl Rm {
+    fn run(&self, context: &mut Context) -> Result<Exit, Failure> {
+        let store = context.store()?;
+        let view = ClientView::new(&find(&store, &self.name)?);
+        store.remove_client(&self.name)?;
+        context.result(
+            &json!({ "client": view }),
+            &format!("Removed client {}.\n", text::escape(&self.name)),
+        )?;
+        Ok(Exit::Ok)
+    }
+}
+
+/// The client of this name.
+pub(super) fn find(store: &Store, name: &str) -> Result<ClientRecord, Failure> {
+    store.client(name)?.ok_or_else(|| {
+        Failure::object(format!("there is no client {name}"))
+            .with_remedy("`otpctl client list` shows the clients; `otpctl client add` adds one")
+    })
+}
+
+fn generate_secret(context: &mut Context) -> Zeroizing<Vec<u8>> {
+    let mut octets = Zeroizing::new([0_u8; GENERATED]);
+    context.io.rng.fill_bytes(octets.as_mut_slice());
+    // Letters and digits alone survive every configuration file.
+    Zeroizing::new(base32::encode(octets.as_slice()).as_bytes().to_vec())
+}
+
+fn ask_secret(context: &mut Context) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let secret = context.ask_new("Shared secret: ", "Once more: ")?;
+    if secret.len() < SHORTEST {
+        let cause = format!(
+            "the shared secret has {} octets, {SHORTEST} is the least",
+            secret.len()
+        );
+        return Err(Failure::data(cause).with_remedy("leave --secret out, and a strong one is generated"));
+    }
+    if secret.len() < ADVISED {
+        context.warn(&format!(
+            "the shared secret has {} octets; RFC 2865 asks for {ADVISED} or more, as one captured packet is enough to try guesses",
+            secret.len()
+        ));
+    }
+    if secret.first().is_some_and(u8::is_ascii_whitespace)
+        || secret.last().is_some_and(u8::is_ascii_whitespace)
+    {
+        context.warn(
+            "the shared secret begins or ends with a blank, which is part of it; some clients remove blanks",
+        );
+    }
+    Ok(secret)
+}
+
+/// Why a text is not a network.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+enum NetworkError {
+    #[error("write an address (192.0.2.1) or a network (198.51.100.0/24, 2001:db8::/32)")]
+    Syntax,
+    #[error("the address has bits beyond the prefix; write {0}")]
+    HostBits(IpNet),
+}
+
+fn parse_network(text: &str) -> Result<IpNet, NetworkError> {
+    if let Ok(address) = IpAddr::from_str(text) {
+        return Ok(address.into());
+    }
+    let network = IpNet::from_str(text).map_err(|_| NetworkError::Syntax)?;
+    if network.trunc() == network {
+        Ok(network)
+    } else {
+        Err(NetworkError::HostBits(network.trunc()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_are_addresses_or_prefixes() {
+        for (text, expected) in [
+            ("192.0.2.1", "192.0.2.1/32"),
+            ("2001:db8::1", "2001:db8::1/128"),
+            ("198.51.100.0/24", "198.51.100.0/24"),
+            ("0.0.0.0/0", "0.0.0.0/0"),
+        ] {
+            assert_eq!(parse_network(text).unwrap().to_string(), expected);
+        }
+        for text in ["", "vpn.example.com", "192.0.2.1/33", "192.0.2.1:1812"] {
+            assert_eq!(parse_network(text), Err(NetworkError::Syntax), "{text}");
+        }
+        let suggestion = NetworkError::HostBits("192.0.2.0/24".parse().unwrap());
+        assert_eq!(parse_network("192.0.2.1/24"), Err(suggestion));
+    }
+}

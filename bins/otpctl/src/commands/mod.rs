@@ -1,0 +1,9 @@
+//! The commands, one module a noun. Each has its arguments as a clap struct and does its work in `run`.
+
+pub(crate) mod auth;
+pub(crate) mod client;
+pub(crate) mod generate;
+pub(crate) mod init;
+pub(crate) mod kdc;
+pub(crate) mod token;
+pub(crate) mod user;

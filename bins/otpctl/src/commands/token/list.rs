@@ -1,0 +1,79 @@
+//! `otpctl token list` and `show`.
+
+use otp_validation::UserName;
+use serde_json::json;
+
+use super::find;
+use crate::{
+    Exit,
+    commands::user,
+    context::Context,
+    failure::Failure,
+    text::{ago, pairs, table},
+    token_name::TokenName,
+    values::parse_user,
+    view::TokenView,
+};
+
+/// List the tokens of all users, or of one.
+#[derive(Debug, clap::Args)]
+pub(crate) struct List {
+    /// Whose tokens.
+    #[arg(value_parser = parse_user)]
+    user: Option<UserName>,
+}
+
+impl List {
+    pub(super) fn run(&self, context: &mut Context) -> Result<Exit, Failure> {
+        let store = context.store()?;
+        if let Some(name) = &self.user {
+            user::find(&store, name)?;
+        }
+        let tokens: Vec<_> = store
+            .tokens(self.user.as_ref())?
+            .iter()
+            .map(TokenView::new)
+            .collect();
+        let rows = tokens
+            .iter()
+            .map(|token| [token.name.clone(), token.parameters(), token.state().to_owned()]);
+        let text = table(["TOKEN", "PARAMETERS", "STATE"], rows);
+        context.result(&json!({ "tokens": tokens }), &text)?;
+        Ok(Exit::Ok)
+    }
+}
+
+/// Show one token; its key is never shown again.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Show {
+    /// The token, e.g. alice/totp.
+    #[arg(value_name = "USER/LABEL")]
+    name: TokenName,
+}
+
+impl Show {
+    pub(super) fn run(&self, context: &mut Context) -> Result<Exit, Failure> {
+        let store = context.store()?;
+        let record = find(&store, &self.name)?;
+        let token = TokenView::new(&record);
+        let (next, meaning) = match token.period {
+            Some(_) => (format!("time step {}", token.next), "next usable"),
+            None => (format!("counter {}", token.next), "next expected"),
+        };
+        let mut lines = vec![
+            ("token", token.name.clone()),
+            ("type", token.r#type.to_owned()),
+            ("algorithm", token.algorithm.to_owned()),
+            ("digits", token.digits.to_string()),
+        ];
+        lines.extend(token.period.map(|period| ("period", format!("{period} s"))));
+        lines.extend([
+            ("status", token.status.to_owned()),
+            ("enabled", if token.enabled { "yes" } else { "no" }.to_owned()),
+            (meaning, next),
+            ("added", ago(record.created_at, context.now())),
+        ]);
+        context.result(&json!({ "token": token }), &pairs(lines))?;
+        Ok(Exit::Ok)
+    }
+}

@@ -1,0 +1,287 @@
+//! `otpctl user`.
+
+use otp_service::password;
+use otp_store::{NewUser, Store, UserRecord};
+use otp_validation::{Grammar, PasswordHash, UserName};
+use serde_json::json;
+
+use crate::{
+    Exit,
+    context::Context,
+    failure::Failure,
+    text::{self, ago},
+    values::{GrammarChoice, parse_grammar, parse_user},
+    view::{TokenView, UserView},
+};
+
+/// Add, list and change users.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    Add(Add),
+    List(List),
+    Show(Show),
+    Set(Set),
+    Disable(Disable),
+    Enable(Enable),
+}
+
+impl Command {
+    pub(crate) fn run(&self, context: &mut Context) -> Result<Exit, Failure> {
+        match self {
+            Self::Add(command) => command.run(context),
+            Self::List(command) => command.run(context),
+            Self::Show(command) => command.run(context),
+            Self::Set(command) => command.run(context),
+            Self::Disable(Disable { names }) => set_enabled(names, false, context),
+            Self::Enable(Enable { names }) => set_enabled(names, true, context),
+        }
+    }
+}
+
+/// Add a user.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  otpctl user add alice
+  otpctl user add alice --password < password-file
+
+A name without realm stands for that user in every realm; alice@EXAMPLE.COM is looked up before alice.")]
+pub(crate) struct Add {
+    /// Name, e.g. alice or alice@EXAMPLE.COM.
+    #[arg(value_parser = parse_user)]
+    name: UserName,
+    /// Set a password: asked for twice on a terminal, else one line of standard input.
+    #[arg(long)]
+    password: bool,
+    /// How credentials are composed: otp, password+otp or otp+password [default: password+otp with a password, else otp].
+    #[arg(long, value_parser = parse_grammar)]
+    grammar: Option<Grammar>,
+}
+
+impl Add {
+    fn run(&self, context: &mut Context) -> Result<Exit, Failure> {
+        let store = context.store()?;
+        if store.user(&self.name)?.is_some() {
+            return Err(Failure::object(format!("user {} exists already", self.name)));
+        }
+        let password = if self.password {
+            Some(ask_password(context)?)
+        } else {
+            None
+        };
+        let has_password = password.is_some();
+        warn_of_missing_password(&self.name, self.grammar, has_password, context);
+        let user = NewUser {
+            password,
+            grammar: self.grammar,
+            ..NewUser::new(self.name.clone(), context.now())
+        };
+        store.add_user(&user, &mut context.io.rng)?;
+        let user = find(&store, &self.name)?;
+        let text = format!("Added user {}. Next: otpctl token add {}\n", self.name, self.name);
+        context.result(&json!({ "user": UserView::new(&user) }), &text)?;
+        Ok(Exit::Ok)
+    }
+}
+
+/// List the users.
+#[derive(Debug, clap::Args)]
+pub(crate) struct List {}
+
+impl List {
+    fn run(&self, context: &mut Context) -> Result<Exit, Failure> {
+        let users: Vec<_> = context.store()?.users()?.iter().map(UserView::new).collect();
+        let rows = users.iter().map(|user| {
+            [
+                user.name.clone(),
+                user.effective_grammar.to_owned(),
+                yes_or_no(user.has_password),
+                enabled_name(user.enabled),
+            ]
+        });
+        let text = text::table(["USER", "CREDENTIAL", "PASSWORD", "STATE"], rows);
+        context.result(&json!({ "users": users }), &text)?;
+        Ok(Exit::Ok)
+    }
+}
+
+/// Show one user: settings, tokens, failures.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Show {
+    /// Name, exactly as it is stored.
+    #[arg(value_parser = parse_user)]
+    name: UserName,
+}
+
+impl Show {
+    fn run(&self, context: &mut Context) -> Result<Exit, Failure> {
+        let store = context.store()?;
+        let record = find(&store, &self.name)?;
+        let tokens: Vec<_> = store
+            .tokens(Some(&self.name))?
+            .iter()
+            .map(TokenView::new)
+            .collect();
+        let now = context.now();
+        let user = UserView::new(&record);
+        let lockout = record.lockout;
+        let failures = format!(
+            "{} wrong codes, {} wrong passwords",
+            lockout.otp_failures, lockout.password_failures
+        );
+        let locked = match lockout.locked_until.checked_sub(now.0) {
+            Some(seconds @ 1..) => format!("for {seconds} s"),
+            _ => "no".to_owned(),
+        };
+        let names: Vec<_> = tokens
+            .iter()
+            .map(|token| format!("{} ({})", token.name, token.state()))
+            .collect();
+        let text = text::pairs([
+            ("user", user.name.clone()),
+            ("state", enabled_name(user.enabled)),
+            ("credential", user.effective_grammar.to_owned()),
+            ("password", yes_or_no(user.has_password)),
+            (
+                "tokens",
+                if names.is_empty() {
+                    "none".to_owned()
+                } else {
+                    names.join(", ")
+                },
+            ),
+            ("failures", failures),
+            ("locked", locked),
+            ("added", ago(record.created_at, now)),
+        ]);
+        let value = json!({
+            "user": user,
+            "tokens": tokens,
+            "lockout": {
+                "otp_failures": lockout.otp_failures,
+                "password_failures": lockout.password_failures,
+                "locked_until": (lockout.locked_until > now.0).then_some(lockout.locked_until),
+            },
+        });
+        context.result(&value, &text)?;
+        Ok(Exit::Ok)
+    }
+}
+
+/// Change a user.
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("change").required(true).multiple(true))]
+pub(crate) struct Set {
+    /// Name, exactly as it is stored.
+    #[arg(value_parser = parse_user)]
+    name: UserName,
+    /// Set a new password: asked for twice on a terminal, else one line of standard input.
+    #[arg(long, group = "change")]
+    password: bool,
+    /// Remove the password.
+    #[arg(long, group = "change", conflicts_with = "password")]
+    no_password: bool,
+    /// How credentials are composed: otp, password+otp, otp+password, or auto (it follows from the password).
+    #[arg(long, group = "change", value_name = "GRAMMAR")]
+    grammar: Option<GrammarChoice>,
+}
+
+impl Set {
+    fn run(&self, context: &mut Context) -> Result<Exit, Failure> {
+        let store = context.store()?;
+        let before = find(&store, &self.name)?;
+        let password = match (self.password, self.no_password) {
+            (true, _) => Some(Some(ask_password(context)?)),
+            (false, true) => Some(None),
+            (false, false) => None,
+        };
+        let grammar = self.grammar.map_or(before.grammar, GrammarChoice::grammar);
+        let has_password = password.as_ref().map_or(before.has_password, Option::is_some);
+        warn_of_missing_password(&self.name, grammar, has_password, context);
+        if let Some(password) = password {
+            store.set_user_password(&self.name, password.as_ref(), &mut context.io.rng)?;
+        }
+        if self.grammar.is_some() {
+            store.set_user_grammar(&self.name, grammar)?;
+        }
+        let user = find(&store, &self.name)?;
+        context.result(
+            &json!({ "user": UserView::new(&user) }),
+            &format!("Changed user {}.\n", self.name),
+        )?;
+        Ok(Exit::Ok)
+    }
+}
+
+/// Refuse users until they are enabled again.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Disable {
+    /// Names, exactly as they are stored.
+    #[arg(required = true, value_name = "NAME", value_parser = parse_user)]
+    names: Vec<UserName>,
+}
+
+/// Enable users again.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Enable {
+    /// Names, exactly as they are stored.
+    #[arg(required = true, value_name = "NAME", value_parser = parse_user)]
+    names: Vec<UserName>,
+}
+
+fn set_enabled(names: &[UserName], enabled: bool, context: &mut Context) -> Result<Exit, Failure> {
+    let store = context.store()?;
+    // A name that is wrong stops the command before anything is changed.
+    for name in names {
+        find(&store, name)?;
+    }
+    for name in names {
+        store.set_user_enabled(name, enabled)?;
+    }
+    let users = names
+        .iter()
+        .map(|name| find(&store, name))
+        .collect::<Result<Vec<_>, _>>()?;
+    let views: Vec<_> = users.iter().map(UserView::new).collect();
+    let done = if enabled { "Enabled" } else { "Disabled" };
+    let text: String = names
+        .iter()
+        .map(|name| format!("{done} user {}.\n", text::escape(name.as_str())))
+        .collect();
+    context.result(&json!({ "users": views }), &text)?;
+    Ok(Exit::Ok)
+}
+
+/// The user of exactly this name.
+pub(super) fn find(store: &Store, name: &UserName) -> Result<UserRecord, Failure> {
+    store.user(name)?.ok_or_else(|| {
+        Failure::object(format!("there is no user {name}"))
+            .with_remedy("`otpctl user list` shows the users; `otpctl user add` adds one")
+    })
+}
+
+fn ask_password(context: &mut Context) -> Result<PasswordHash, Failure> {
+    let password = context.ask_new("New password: ", "Once more: ")?;
+    password::hash(&password, &mut context.io.rng).map_err(Failure::data)
+}
+
+fn warn_of_missing_password(
+    name: &UserName,
+    grammar: Option<Grammar>,
+    has_password: bool,
+    context: &mut Context,
+) {
+    if let Some(grammar) = grammar.filter(|grammar| grammar.has_password() && !has_password) {
+        context.warn(&format!(
+            "{name} has no password, but {grammar} asks for one: every login is rejected until `otpctl user set {name} --password`"
+        ));
+    }
+}
+
+fn yes_or_no(value: bool) -> String {
+    if value { "yes" } else { "no" }.to_owned()
+}
+
+fn enabled_name(enabled: bool) -> String {
+    if enabled { "enabled" } else { "disabled" }.to_owned()
+}

@@ -1,0 +1,169 @@
+//! What every command works with: its I/O, the global options, and the two ways of saying things.
+
+use std::io::Write;
+
+use otp_store::{Paths, Store};
+use otp_validation::UnixTime;
+use serde::Serialize;
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use crate::{
+    Echo, Exit, Io,
+    cli::{Color, Global},
+    failure::Failure,
+    io::read_line,
+    text::{Paint, Tone, escape_lines},
+};
+
+/// A command's surroundings.
+pub(crate) struct Context {
+    pub(crate) io: Io,
+    /// Where the state is.
+    pub(crate) paths: Paths,
+    /// Whether results and diagnostics are JSON.
+    pub(crate) json: bool,
+    /// Colour of standard output.
+    pub(crate) out: Paint,
+    /// Colour of standard error.
+    err: Paint,
+}
+
+impl Context {
+    pub(crate) fn new(global: &Global, io: Io) -> Self {
+        let paths = Paths::new(&global.state_dir);
+        let paths = match &global.key_file {
+            Some(key_file) => paths.with_key_file(key_file),
+            None => paths,
+        };
+        let paint = |is_terminal| {
+            Paint::new(match global.color {
+                Color::Always => true,
+                Color::Never => false,
+                Color::Auto => is_terminal && !io.no_color && !global.json,
+            })
+        };
+        let (out, err) = (paint(io.stdout_is_terminal), paint(io.stderr_is_terminal));
+        Self {
+            io,
+            paths,
+            json: global.json,
+            out,
+            err,
+        }
+    }
+
+    /// Opens the store.
+    pub(crate) fn store(&self) -> Result<Store, Failure> {
+        Store::open(&self.paths).map_err(Failure::from)
+    }
+
+    pub(crate) fn now(&self) -> UnixTime {
+        self.io.clock.now()
+    }
+
+    /// Prints a result: `value` as one line of JSON, or else `text`.
+    pub(crate) fn result(&mut self, value: &impl Serialize, text: &str) -> Result<(), Failure> {
+        let stdout = &mut self.io.stdout;
+        if self.json {
+            let line = serde_json::to_string(value).map_err(std::io::Error::from)?;
+            writeln!(stdout, "{line}")?;
+        } else {
+            stdout.write_all(text.as_bytes())?;
+        }
+        stdout.flush()?;
+        Ok(())
+    }
+
+    /// Says something that is no result, on standard error.
+    pub(crate) fn note(&mut self, text: &str) {
+        self.diagnose("note", Tone::Strong, text);
+    }
+
+    /// Warns of something that the command does all the same.
+    pub(crate) fn warn(&mut self, text: &str) {
+        self.diagnose("warning", Tone::Caution, text);
+    }
+
+    fn diagnose(&mut self, kind: &str, tone: Tone, text: &str) {
+        let line = if self.json {
+            json!({ kind: text }).to_string()
+        } else {
+            format!("{}: {}", self.err.paint(tone, kind), escape_lines(text))
+        };
+        // Where standard error is gone there is nobody to tell.
+        let _ = writeln!(self.io.stderr, "{line}");
+    }
+
+    /// Reports a failure on standard error and returns its exit.
+    pub(crate) fn report(&mut self, failure: &Failure) -> Exit {
+        let messages = failure.messages();
+        let stderr = &mut self.io.stderr;
+        if self.json {
+            let (message, causes) = messages
+                .split_first()
+                .map_or(("", &[][..]), |(first, rest)| (first, rest));
+            let error = json!({
+                "exit": failure.exit.name(),
+                "message": message,
+                "causes": causes,
+                "remedy": failure.remedy,
+            });
+            let _ = writeln!(stderr, "{}", json!({ "error": error }));
+            return failure.exit;
+        }
+        let mut lines = messages.iter().map(|message| escape_lines(message));
+        let _ = writeln!(
+            stderr,
+            "{}: {}",
+            self.err.paint(Tone::Bad, "error"),
+            lines.next().unwrap_or_default()
+        );
+        for cause in lines {
+            let _ = writeln!(stderr, "  because: {cause}");
+        }
+        if let Some(remedy) = &failure.remedy {
+            let _ = writeln!(
+                stderr,
+                "  {} {}",
+                self.err.paint(Tone::Strong, "try:"),
+                escape_lines(remedy)
+            );
+        }
+        failure.exit
+    }
+
+    /// Reads one answer: asked for on the terminal, or else the next line of standard input.
+    pub(crate) fn ask(&mut self, question: &str, echo: Echo) -> Result<Zeroizing<Vec<u8>>, Failure> {
+        let answer = match &mut self.io.terminal {
+            Some(terminal) => {
+                let answer = terminal.ask(question, echo)?;
+                Some(Zeroizing::new(answer.as_bytes().to_vec()))
+            }
+            None => read_line(&mut *self.io.stdin)?,
+        };
+        answer.ok_or_else(|| {
+            Failure::data("standard input is empty").with_remedy(
+                "give the secret or code as one line of standard input, or run the command on a terminal",
+            )
+        })
+    }
+
+    /// Reads a new secret: twice on a terminal, because a slip of the finger would not show.
+    pub(crate) fn ask_new(&mut self, question: &str, again: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
+        let answer = self.ask(question, Echo::Hidden)?;
+        if self.io.terminal.is_some() && *self.ask(again, Echo::Hidden)? != *answer {
+            return Err(Failure::data("the two entries differ").with_remedy("run the command again"));
+        }
+        Ok(answer)
+    }
+
+    /// As [`ask`](Self::ask), for what has to be text.
+    pub(crate) fn ask_text(&mut self, question: &str, echo: Echo) -> Result<Zeroizing<String>, Failure> {
+        let octets = self.ask(question, echo)?;
+        match std::str::from_utf8(&octets) {
+            Ok(text) => Ok(Zeroizing::new(text.to_owned())),
+            Err(_) => Err(Failure::data("what was read is not text (UTF-8)")),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! `otpctl auth`.
+
+use crate::harness::{CODES, State};
+
+#[test]
+fn a_code_is_accepted_once() {
+    let state = State::with_alice();
+    let done = state
+        .run_with(["auth", "alice", "--json"], format!("{}\n", CODES[0]))
+        .ok();
+    let value = done.json();
+    assert_eq!(
+        (&value["verdict"], &value["reason"]),
+        (&"accept".into(), &"accepted".into())
+    );
+    assert_eq!(
+        (&value["user"], &value["token"]),
+        (&"alice".into(), &"hotp".into())
+    );
+    assert_eq!(value["client"], "kdc");
+    assert!(value["explanation"].as_str().unwrap().contains("spent"));
+    // The KDC's grace is for twins of one login; through another client there is none.
+    state.run(["client", "add", "vpn", "--address", "192.0.2.1"]).ok();
+    let again = state
+        .run_with(["auth", "alice", "--client", "vpn"], CODES[0])
+        .exits(1);
+    assert!(
+        again.stdout.starts_with("reject replayed-code alice/hotp\n"),
+        "{again:?}"
+    );
+    state
+        .run_with(["auth", "alice@EXAMPLE.COM", "--client", "vpn"], CODES[1])
+        .ok()
+        .prints("accept accepted alice/hotp");
+}
+
+#[test]
+fn rejections_say_why() {
+    let state = State::with_alice();
+    state.run(["user", "add", "bob"]).ok();
+    let rows = [
+        ("alice", "000000", "wrong-code"),
+        ("alice", "75522", "not-a-code"),
+        ("alice", " 755224", "not-a-code"),
+        ("alice", "\n", "no-credential"),
+        ("bob", "755224", "no-active-token"),
+        ("carol", "755224", "unknown-user"),
+        ("", "755224", "invalid-user-name"),
+    ];
+    for (user, credential, reason) in rows {
+        let done = state.run_with(["auth", user, "--json"], credential).exits(1);
+        assert_eq!(done.json()["reason"], reason, "{user} {credential:?}");
+        assert_eq!(done.json()["verdict"], "reject");
+    }
+    state
+        .run(["auth", "alice"])
+        .exits(4)
+        .says("standard input is empty");
+    state
+        .run_with(["auth", "alice", "--client", "nope"], "755224")
+        .exits(3)
+        .says("there is no client nope");
+}
+
+#[test]
+fn failures_count_and_show() {
+    let state = State::with_alice();
+    for _ in 0..3 {
+        state.run_with(["auth", "alice"], "000000").exits(1);
+    }
+    let shown = state.json(["user", "show", "alice"]);
+    assert_eq!(shown["lockout"]["otp_failures"], 3);
+}
+
+#[test]
+fn clients_may_ask_for_another_credential() {
+    let state = State::with_alice();
+    state
+        .run_with(["user", "set", "alice", "--password"], "secret")
+        .ok();
+    state
+        .run([
+            "client",
+            "add",
+            "vpn",
+            "--address",
+            "192.0.2.1",
+            "--grammar",
+            "otp+password",
+        ])
+        .ok();
+    state
+        .run_with(["auth", "alice"], CODES[0])
+        .exits(1)
+        .prints("wrong-password");
+    state
+        .run_with(["auth", "alice"], format!("secret{}", CODES[0]))
+        .ok();
+    state
+        .run_with(
+            ["auth", "alice", "--client", "vpn"],
+            format!("{}secret", CODES[1]),
+        )
+        .ok();
+}

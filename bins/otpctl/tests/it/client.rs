@@ -1,0 +1,145 @@
+//! `otpctl client`.
+
+use crate::harness::State;
+
+#[test]
+fn a_generated_secret_is_printed_once_and_alone() {
+    let state = State::new();
+    let done = state.run(["client", "add", "vpn", "--address", "192.0.2.1"]).ok();
+    let secret = done.stdout.trim_end();
+    assert_eq!(done.stdout, format!("{secret}\n"));
+    assert!(
+        secret.len() == 52 && secret.bytes().all(|octet| octet.is_ascii_alphanumeric()),
+        "{secret}"
+    );
+    assert!(done.stderr.contains("added client vpn for 192.0.2.1/32") && !done.stderr.contains(secret));
+
+    let shown = state.run(["client", "show", "vpn"]).ok();
+    assert!(!shown.stdout.contains(secret));
+    state
+        .run(["client", "show", "vpn", "--reveal-secret"])
+        .ok()
+        .prints(secret);
+    let value = state.json(["client", "show", "vpn"]);
+    assert_eq!(value.get("secret"), None);
+    assert_eq!(
+        state.json(["client", "show", "vpn", "--reveal-secret"])["secret"],
+        secret
+    );
+    assert_eq!(
+        state.json(["client", "show", "kdc", "--reveal-secret"])["secret"],
+        serde_json::Value::Null
+    );
+    let other = state.json(["client", "add", "vpn2", "--address", "192.0.2.2"]);
+    assert_ne!(other["secret"], secret);
+}
+
+#[test]
+fn clients_have_safe_defaults_and_keep_what_is_set() {
+    let state = State::new();
+    let client = &state.json(["client", "add", "a", "--address", "2001:db8::/32"])["client"];
+    assert_eq!(client["source"], "2001:db8::/32");
+    assert_eq!(client["message_authenticator"], "required");
+    assert_eq!(
+        (&client["repeat_grace"], &client["reject_delay"]),
+        (&0.into(), &1000.into())
+    );
+    assert_eq!(
+        (&client["grammar"], &client["enabled"]),
+        (&serde_json::Value::Null, &true.into())
+    );
+
+    let arguments = [
+        "client",
+        "add",
+        "b",
+        "--address",
+        "198.51.100.0/24",
+        "--grammar",
+        "otp",
+        "--repeat-grace",
+        "3",
+        "--reject-delay",
+        "0",
+        "--dangerous-allow-missing-message-authenticator",
+        "--json",
+    ];
+    let done = state.run(arguments).ok().says("Message-Authenticator");
+    let warning: serde_json::Value = serde_json::from_str(done.stderr.lines().next().unwrap()).unwrap();
+    assert!(
+        warning["warning"]
+            .as_str()
+            .unwrap()
+            .contains("turn a rejection into an acceptance")
+    );
+    let client = &done.json()["client"];
+    assert_eq!(client["message_authenticator"], "if-present");
+    assert_eq!(
+        (&client["repeat_grace"], &client["reject_delay"]),
+        (&3.into(), &0.into())
+    );
+    assert_eq!(client["grammar"], "otp");
+    state
+        .run(["client", "list"])
+        .ok()
+        .prints("if-present")
+        .prints("kdc")
+        .prints("2001:db8::/32");
+}
+
+#[test]
+fn secrets_are_read_from_standard_input() {
+    let state = State::new();
+    let add = |name: &str, address: &str, secret: &str| {
+        state.run_with(["client", "add", name, "--address", address, "--secret"], secret)
+    };
+    let done = add("long", "192.0.2.1", "correct horse battery\n").ok();
+    assert!(!done.stdout.contains("horse") && !done.stderr.contains("warning"));
+    assert_eq!(
+        state.json(["client", "show", "long", "--reveal-secret"])["secret"],
+        "correct horse battery"
+    );
+    add("short", "192.0.2.2", "testing123")
+        .ok()
+        .says("warning: the shared secret has 10 octets");
+    add("tiny", "192.0.2.3", "1234567")
+        .exits(4)
+        .says("has 7 octets, 8 is the least");
+    add("none", "192.0.2.4", "").exits(4);
+    add("blank", "192.0.2.5", "correct horse battery \n")
+        .ok()
+        .says("ends with a blank");
+}
+
+#[test]
+fn names_and_networks_are_unique() {
+    let state = State::new();
+    state
+        .run(["client", "add", "vpn", "--address", "192.0.2.0/24"])
+        .ok();
+    state
+        .run(["client", "add", "vpn", "--address", "192.0.3.0/24"])
+        .exits(3)
+        .says("vpn exists");
+    state
+        .run(["client", "add", "other", "--address", "192.0.2.0/24"])
+        .exits(3)
+        .says("192.0.2.0/24");
+    state
+        .run(["client", "add", "inner", "--address", "192.0.2.1"])
+        .ok();
+    state
+        .run(["client", "add", "a/b", "--address", "192.0.2.9"])
+        .exits(4)
+        .says("must not contain");
+    state
+        .run(["client", "rm", "vpn"])
+        .ok()
+        .prints("Removed client vpn.");
+    state
+        .run(["client", "rm", "vpn"])
+        .exits(3)
+        .says("there is no client vpn")
+        .says("otpctl client list");
+    state.run(["client", "show", "vpn"]).exits(3);
+}

@@ -1,0 +1,177 @@
+//! `otpctl token import`.
+
+use crate::harness::{CODES, KEY, State};
+
+#[test]
+fn a_file_is_imported_whole() {
+    let state = State::new();
+    state.run(["user", "add", "alice"]).ok();
+    let file = state.write(
+        "tokens.csv",
+        format!(
+            "secret,user,type,counter,digits,label\n\
+             {KEY},alice,hotp,4,,\n\
+             {KEY},bob@EXAMPLE.COM,totp,,8,phone\n\
+             hex:{},alice,,,,\n",
+            "ab".repeat(32)
+        ),
+    );
+    let file = file.to_str().unwrap();
+
+    let refused = state.run(["token", "import", file]).exits(4);
+    let refused = refused
+        .says("line 3, column \"user\": there is no user \"bob@EXAMPLE.COM\"")
+        .says("--create-users");
+    assert!(refused.stdout.is_empty());
+    assert_eq!(state.json(["token", "list"])["tokens"], serde_json::json!([]));
+
+    let dry = state.json(["token", "import", file, "--create-users", "--dry-run"]);
+    assert_eq!(
+        dry,
+        serde_json::json!({"imported": 3, "created_users": ["bob@EXAMPLE.COM"], "dry_run": true})
+    );
+    assert_eq!(state.json(["token", "list"])["tokens"], serde_json::json!([]));
+    assert_eq!(state.json(["user", "list"])["users"].as_array().unwrap().len(), 1);
+
+    state
+        .run(["token", "import", file, "--create-users"])
+        .ok()
+        .prints("Imported 3 tokens and 1 new user.");
+    let tokens = state.json(["token", "list"]);
+    let names: Vec<_> = tokens["tokens"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|token| token["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["alice/hotp", "alice/totp", "bob@EXAMPLE.COM/phone"]);
+    assert!(
+        tokens["tokens"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|token| token["status"] == "active")
+    );
+    assert_eq!(tokens["tokens"][2]["digits"], 8);
+    state.run_with(["auth", "alice"], CODES[3]).exits(1);
+    state.run_with(["auth", "alice"], CODES[4]).ok();
+}
+
+#[test]
+fn every_bad_line_is_reported_and_nothing_is_stored() {
+    let state = State::with_alice();
+    let text = format!(
+        "user,label,type,secret,algorithm,digits,period,counter\n\
+         alice,good,totp,{KEY},,,,\n\
+         alice,a/b,totp,{KEY},,,,\n\
+         ,x,totp,{KEY},MD5,5,,\n\
+         alice,y,motp,0000000000000000,,,,\n\
+         alice,z,totp,JBSWY3DPEHPK3PXP,,,,\n\
+         alice\n"
+    );
+    let done = state.run_with(["token", "import", "-"], &text).exits(4);
+    for line in [
+        "line 3, column \"label\": a label must not contain \"/\"; write another name",
+        "line 4, column \"user\": the value is missing; every line needs a user and a secret",
+        "line 4, column \"algorithm\": the value \"MD5\" is not an algorithm; write SHA1, SHA256 or SHA512",
+        "line 4, column \"digits\": the value \"5\" is not a number of digits; write 6, 7 or 8",
+        "line 5, column \"type\": the value \"motp\" is not a type of tokens; write totp or hotp",
+        "line 5, column \"secret\": the secret is not base32",
+        "line 6, column \"secret\": the secret has 10 octets",
+        "line 7: the number of values is 1, that of the columns 8",
+        "5 lines of - are wrong; nothing was imported",
+    ] {
+        assert!(done.stderr.contains(line), "{line:?} is not in {}", done.stderr);
+    }
+    assert!(!done.stderr.contains("JBSWY3DPEHPK3PXP"), "{}", done.stderr);
+    assert_eq!(
+        state.json(["token", "list"])["tokens"].as_array().unwrap().len(),
+        1
+    );
+
+    let json = state.run_with(["token", "import", "-", "--json"], &text).exits(4);
+    let lines: Vec<serde_json::Value> = json
+        .stderr
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 9);
+    assert_eq!(lines[0]["line_error"]["line"], 3);
+    assert_eq!(lines[0]["line_error"]["column"], "label");
+    assert_eq!(lines[7]["line_error"]["column"], serde_json::Value::Null);
+    assert_eq!(lines[8]["error"]["exit"], "data");
+}
+
+#[test]
+fn what_the_store_holds_already_is_reported_by_line() {
+    let state = State::with_alice();
+    let text = format!("user,label,secret\nalice,new,{KEY}\nalice,hotp,{KEY}\nbob,x,{KEY}\ncarol,x,{KEY}\n");
+    state
+        .run_with(["token", "import", "-"], &text)
+        .exits(4)
+        .says("line 3, column \"label\": the token alice/hotp exists")
+        .says("line 4, column \"user\"")
+        .says("line 5, column \"user\"");
+    assert_eq!(
+        state.json(["token", "list"])["tokens"].as_array().unwrap().len(),
+        1
+    );
+}
+
+#[test]
+fn default_labels_make_way_for_given_ones() {
+    let state = State::new();
+    let text = format!("user,label,secret\nalice,,{KEY}\nalice,totp,{KEY}\nalice,,{KEY}\n");
+    state
+        .run_with(["token", "import", "-", "--create-users"], &text)
+        .ok();
+    let tokens = state.json(["token", "list", "alice"]);
+    let labels: Vec<_> = tokens["tokens"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|token| token["label"].as_str().unwrap())
+        .collect();
+    assert_eq!(labels, ["totp-2", "totp", "totp-3"]);
+}
+
+#[test]
+fn short_keys_and_missing_files() {
+    let state = State::new();
+    let text = "user,secret\nalice,JBSWY3DPEHPK3PXP\n";
+    let arguments = [
+        "token",
+        "import",
+        "-",
+        "--create-users",
+        "--dangerous-allow-short-keys",
+    ];
+    state.run_with(arguments, text).ok();
+    state
+        .run(["token", "import", "no-such-file.csv"])
+        .exits(6)
+        .says("cannot read")
+        .says("no-such-file.csv");
+    state
+        .run(["token", "import", "-"])
+        .exits(4)
+        .says("the file is empty");
+}
+
+#[test]
+fn thousands_of_tokens_are_one_transaction() {
+    let state = State::new();
+    let mut text = "user,secret\n".to_owned();
+    for number in 0..2_000 {
+        text.push_str(&format!("user{number},hex:{number:040x}\n"));
+    }
+    let value = state
+        .run_with(["token", "import", "-", "--create-users", "--json"], text)
+        .ok()
+        .json();
+    assert_eq!(value["imported"], 2_000);
+    assert_eq!(
+        state.json(["token", "list"])["tokens"].as_array().unwrap().len(),
+        2_000
+    );
+}

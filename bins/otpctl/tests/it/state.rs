@@ -1,0 +1,100 @@
+//! `init`, and states that cannot be used.
+
+use std::{fs, os::unix::fs::PermissionsExt};
+
+use crate::harness::State;
+
+fn mode(path: &std::path::Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn init_makes_a_state_for_its_owner_alone() {
+    let state = State::none();
+    let done = state.run(["init"]).ok().prints("otpctl user add alice");
+    assert_eq!(done.stderr, "");
+    assert_eq!(mode(&state.path()), 0o700);
+    assert_eq!(mode(&state.path().join("seal.key")), 0o600);
+    let clients = state.json(["client", "list"]);
+    assert_eq!(clients["clients"][0]["name"], "kdc");
+    assert_eq!(clients["clients"][0]["source"], "unix");
+    assert_eq!(clients["clients"][0]["repeat_grace"], 5);
+}
+
+#[test]
+fn init_tells_where_things_are_as_json() {
+    let state = State::none();
+    let value = state.json(["init"]);
+    assert_eq!(value["state_dir"], state.path().to_str().unwrap());
+    assert_eq!(value["key_file"], state.path().join("seal.key").to_str().unwrap());
+}
+
+#[test]
+fn a_second_init_refuses_and_changes_nothing() {
+    let state = State::with_alice();
+    let key = fs::read(state.path().join("seal.key")).unwrap();
+    state
+        .run(["init"])
+        .exits(3)
+        .says(state.path().to_str().unwrap())
+        .says("exists");
+    assert_eq!(fs::read(state.path().join("seal.key")).unwrap(), key);
+    assert_eq!(state.json(["user", "list"])["users"][0]["name"], "alice");
+}
+
+#[test]
+fn the_key_file_may_be_elsewhere() {
+    let state = State::none();
+    let key_file = state.file("elsewhere.key");
+    let option = ["--key-file", key_file.to_str().unwrap()];
+    state.run(["init"].iter().chain(&option)).ok();
+    assert!(key_file.exists() && !state.path().join("seal.key").exists());
+    state.run(["user", "list"].iter().chain(&option)).ok();
+    state.run(["user", "list"]).exits(5).says("seal.key");
+}
+
+#[test]
+fn without_a_state_every_command_says_how_to_make_one() {
+    let state = State::none();
+    for arguments in [
+        &["user", "list"][..],
+        &["token", "list"],
+        &["client", "list"],
+        &["auth", "alice"],
+        &["token", "add", "alice", "--show-uri"],
+        &["token", "import", "-"],
+    ] {
+        state.run(arguments).exits(5).says("otpctl init");
+    }
+    assert!(!state.path().exists(), "only init makes a state");
+}
+
+#[test]
+fn a_key_that_others_can_read_is_refused() {
+    let state = State::new();
+    let key = state.path().join("seal.key");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    state
+        .run(["user", "list"])
+        .exits(5)
+        .says("chmod 600")
+        .says(key.to_str().unwrap());
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o400)).unwrap();
+    state.run(["user", "list"]).ok();
+}
+
+#[test]
+fn failures_are_json_when_results_are() {
+    let state = State::none();
+    let done = state.run(["user", "list", "--json"]).exits(5);
+    assert_eq!(done.stdout, "");
+    let error: serde_json::Value = serde_json::from_str(done.stderr.trim_end()).unwrap();
+    assert_eq!(error["error"]["exit"], "store");
+    assert!(
+        error["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("otpctl init")
+    );
+    assert!(error["error"]["causes"].is_array());
+}

@@ -12,10 +12,23 @@ fn the_demo_does_what_it_says() {
 
     // What a person would copy from the terminal.
     let uri = daemon.wait_for("otpauth://totp/");
-    let secret = uri.split("secret=").nth(1).unwrap().split('&').next().unwrap().to_owned();
+    let secret = uri
+        .split("secret=")
+        .nth(1)
+        .unwrap()
+        .split('&')
+        .next()
+        .unwrap()
+        .to_owned();
     let radclient = daemon.wait_for("| radclient ");
     let auth = daemon.wait_for(" auth alice");
-    assert!(daemon.log().iter().any(|line| line.contains('█') || line.contains('▀')), "there is a QR code");
+    assert!(
+        daemon
+            .log()
+            .iter()
+            .any(|line| line.contains('█') || line.contains('▀')),
+        "there is a QR code"
+    );
 
     let code = oathtool(&["--totp"], &secret);
     let typed = radclient.trim().replace("CODE", &code);
@@ -36,9 +49,20 @@ fn the_demo_does_what_it_says() {
     otpctl.args(["-c", &typed]);
     let output = run(otpctl, &format!("{soon}\n"));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success() && text.to_lowercase().contains("accept"), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success() && text.to_lowercase().contains("accept"),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 
-    let state = auth.split("--state-dir ").nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
+    let state = auth
+        .split("--state-dir ")
+        .nth(1)
+        .unwrap()
+        .split_whitespace()
+        .next()
+        .unwrap()
+        .to_owned();
     assert!(fs::exists(&state).unwrap());
     let (status, log) = daemon.signal("INT");
     assert!(status.success(), "{status}\n{}", log.join("\n"));

@@ -18,7 +18,11 @@ fn what_was_accepted_before_sigkill_is_refused_after_it() {
     for round in 0..5 {
         let daemon = system.start();
         let mut vpn = Datagrams::to(daemon.udp(), &secret);
-        assert_eq!(vpn.ask("alice", &hotp(SECRET, round)), Verdict::Accept, "round {round}");
+        assert_eq!(
+            vpn.ask("alice", &hotp(SECRET, round)),
+            Verdict::Accept,
+            "round {round}"
+        );
         if round == 0 {
             assert_eq!(vpn.ask("bob", &code), Verdict::Accept);
         }
@@ -26,8 +30,16 @@ fn what_was_accepted_before_sigkill_is_refused_after_it() {
 
         let daemon = system.start();
         let mut vpn = Datagrams::to(daemon.udp(), &secret);
-        assert_eq!(vpn.ask("alice", &hotp(SECRET, round)), Verdict::Reject, "round {round}: spent before the crash");
-        assert_eq!(vpn.ask("bob", &code), Verdict::Reject, "round {round}: spent before the crash");
+        assert_eq!(
+            vpn.ask("alice", &hotp(SECRET, round)),
+            Verdict::Reject,
+            "round {round}: spent before the crash"
+        );
+        assert_eq!(
+            vpn.ask("bob", &code),
+            Verdict::Reject,
+            "round {round}: spent before the crash"
+        );
         daemon.kill();
     }
 }

@@ -14,8 +14,14 @@
 mod demo;
 mod durability;
 mod failures;
+mod kdc;
+mod kdc_check;
+mod kinit;
+mod programs;
 mod qr;
 mod radclient;
+mod realm;
+mod responder;
 mod start;
 mod stream;
 mod system;

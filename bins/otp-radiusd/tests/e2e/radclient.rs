@@ -16,9 +16,19 @@ enum Answer {
 /// One Access-Request, one try, one second of patience.
 fn radclient(daemon: &Daemon, secret: &str, attributes: &str) -> (Answer, String) {
     let mut command = Command::new("radclient");
-    command.args(["-x", "-r", "1", "-t", "2", &daemon.udp().to_string(), "auth", secret]);
+    command.args([
+        "-x",
+        "-r",
+        "1",
+        "-t",
+        "2",
+        &daemon.udp().to_string(),
+        "auth",
+        secret,
+    ]);
     let output = run(command, attributes);
-    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let text =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     let answer = if text.contains("Received Access-Accept") {
         Answer::Accept
     } else if text.contains("Received Access-Reject") {
@@ -44,21 +54,48 @@ fn pap_accepts_once_and_rejects_the_rest() {
     let code = totp(SECRET);
     let (answer, text) = radclient(&daemon, &secret, &pap("alice", &code));
     assert_eq!(answer, Answer::Accept, "{text}");
-    assert!(text.contains("Message-Authenticator"), "the reply carries it:\n{text}");
-    assert_eq!(radclient(&daemon, &secret, &pap("alice", &code)).0, Answer::Reject, "the same code again");
+    assert!(
+        text.contains("Message-Authenticator"),
+        "the reply carries it:\n{text}"
+    );
+    assert_eq!(
+        radclient(&daemon, &secret, &pap("alice", &code)).0,
+        Answer::Reject,
+        "the same code again"
+    );
     daemon.wait_for("replayed-code");
-    assert_eq!(radclient(&daemon, &secret, &pap("alice", "000000")).0, Answer::Reject, "a wrong code");
+    assert_eq!(
+        radclient(&daemon, &secret, &pap("alice", "000000")).0,
+        Answer::Reject,
+        "a wrong code"
+    );
     daemon.wait_for("wrong-code");
-    assert_eq!(radclient(&daemon, &secret, &pap("nobody", &code)).0, Answer::Reject, "nobody");
+    assert_eq!(
+        radclient(&daemon, &secret, &pap("nobody", &code)).0,
+        Answer::Reject,
+        "nobody"
+    );
     daemon.wait_for("unknown-user");
 
     for counter in [0, 1, 5] {
         let code = hotp("JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP", counter);
-        assert_eq!(radclient(&daemon, &secret, &pap("bob", &code)).0, Answer::Accept, "counter {counter}");
-        assert_eq!(radclient(&daemon, &secret, &pap("bob", &code)).0, Answer::Reject, "counter {counter} again");
+        assert_eq!(
+            radclient(&daemon, &secret, &pap("bob", &code)).0,
+            Answer::Accept,
+            "counter {counter}"
+        );
+        assert_eq!(
+            radclient(&daemon, &secret, &pap("bob", &code)).0,
+            Answer::Reject,
+            "counter {counter} again"
+        );
     }
     let skipped = hotp("JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP", 3);
-    assert_eq!(radclient(&daemon, &secret, &pap("bob", &skipped)).0, Answer::Reject, "a counter that was passed over");
+    assert_eq!(
+        radclient(&daemon, &secret, &pap("bob", &skipped)).0,
+        Answer::Reject,
+        "a counter that was passed over"
+    );
     println!("saw {} decisions", daemon.count("decided"));
     assert_eq!(daemon.count("reason=\"accepted\""), 4);
 }
@@ -75,7 +112,10 @@ fn changes_by_otpctl_are_seen_at_once() {
         assert_eq!(answer, expected, "{what}: {text}");
         counter += u64::from(answer == Answer::Accept);
     };
-    attempt(Answer::Accept, "client, user and token added while the daemon runs");
+    attempt(
+        Answer::Accept,
+        "client, user and token added while the daemon runs",
+    );
     system.otpctl(&["token", "disable", "alice/hotp"], "");
     attempt(Answer::Reject, "token disabled");
     system.otpctl(&["token", "enable", "alice/hotp"], "");
@@ -97,7 +137,10 @@ fn a_wrong_shared_secret_gets_no_answer() {
     let (answer, text) = radclient(&daemon, "not-the-secret", &pap("alice", &totp(SECRET)));
     assert_eq!(answer, Answer::Silence, "{text}");
     let line = daemon.wait_for("the shared secrets differ");
-    assert!(line.contains("client=\"vpn\"") && line.contains("packets=1"), "{line}");
+    assert!(
+        line.contains("client=\"vpn\"") && line.contains("packets=1"),
+        "{line}"
+    );
     assert_eq!(daemon.count("decided"), 0);
 }
 
@@ -115,14 +158,27 @@ fn a_request_without_message_authenticator_gets_no_answer_and_the_log_says_how_t
     assert_eq!(daemon.count("decided"), 0);
 
     // The remedy, word for word.
-    system.otpctl(&["client", "set", "old-nas", "--dangerous-allow-missing-message-authenticator"], "");
+    system.otpctl(
+        &[
+            "client",
+            "set",
+            "old-nas",
+            "--dangerous-allow-missing-message-authenticator",
+        ],
+        "",
+    );
     let (answer, text) = radclient(&daemon, &secret, &without);
     assert_eq!(answer, Answer::Accept, "{text}");
-    assert!(text.contains("Message-Authenticator"), "the reply protects the client all the same:\n{text}");
+    assert!(
+        text.contains("Message-Authenticator"),
+        "the reply protects the client all the same:\n{text}"
+    );
 
     let (status, log) = daemon.signal("TERM");
     assert!(status.success(), "{status}");
-    let counted = log.iter().any(|line| line.contains("discarded since start") && line.contains("packets=2"));
+    let counted = log
+        .iter()
+        .any(|line| line.contains("discarded since start") && line.contains("packets=2"));
     assert!(counted, "{}", log.join("\n"));
 }
 
@@ -135,12 +191,20 @@ fn password_and_code_are_both_needed() {
     let daemon = system.start();
     let code = hotp(SECRET, 0);
     for (credential, expected, reason) in [
-        (format!("correct horse{}", hotp(SECRET, 99)), Answer::Reject, "wrong-code"),
+        (
+            format!("correct horse{}", hotp(SECRET, 99)),
+            Answer::Reject,
+            "wrong-code",
+        ),
         (format!("wrong horse{code}"), Answer::Reject, "wrong-password"),
         (code.clone(), Answer::Reject, "wrong-password"),
         ("correct horse".into(), Answer::Reject, "not-a-code"),
     ] {
-        assert_eq!(radclient(&daemon, &secret, &pap("carol", &credential)).0, expected, "{reason}");
+        assert_eq!(
+            radclient(&daemon, &secret, &pap("carol", &credential)).0,
+            expected,
+            "{reason}"
+        );
         daemon.wait_for(reason);
     }
     assert_eq!(

@@ -13,16 +13,14 @@
 //! ```
 
 use std::{
-    cell::Cell,
     collections::HashSet,
     fmt, fs,
-    io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{
-        Mutex,
+        Mutex, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
@@ -31,11 +29,10 @@ use std::{
 
 use tempfile::TempDir;
 
+use crate::programs::{Ended, PATIENCE, in_namespace, kerberos_command, run, run_within};
+
 /// The name of every test's realm.
 pub const REALM: &str = "KRBTEST.COM";
-
-/// How long a program of Kerberos may take: more than any configured timeout of a test, for machines that are busy.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The database of a realm.
 pub struct Realm {
@@ -45,26 +42,35 @@ pub struct Realm {
     services: Mutex<HashSet<String>>,
 }
 
-/// What a program said and how it ended; `status` is `None` if it had to be killed because it took too long.
-#[derive(Debug)]
-pub struct Ended {
-    pub status: Option<ExitStatus>,
-    pub stdout: String,
-    pub stderr: String,
-    pub took: Duration,
-}
-
 impl Realm {
     /// Creates the database, and a host principal whose ticket serves as FAST armor.
     pub fn new() -> Self {
         let dir = tempfile::Builder::new().prefix("realm").tempdir().unwrap();
-        let realm = Self { dir, kdcs: AtomicUsize::new(0), services: Mutex::default() };
+        let realm = Self {
+            dir,
+            kdcs: AtomicUsize::new(0),
+            services: Mutex::default(),
+        };
         fs::write(realm.path("krb5.conf"), krb5_conf(0, false)).unwrap();
-        fs::write(realm.path("kdc.conf"), realm.kdc_conf(0, false, &realm.path("unused"))).unwrap();
-        let created = run(realm.command("kdb5_util").args(["-r", REALM, "create", "-s", "-P", "master"]), "");
+        fs::write(
+            realm.path("kdc.conf"),
+            realm.kdc_conf(0, false, &realm.path("unused")),
+        )
+        .unwrap();
+        let created = run(
+            realm
+                .command("kdb5_util")
+                .args(["-r", REALM, "create", "-s", "-P", "master"]),
+            "",
+        );
         assert!(created.succeeded(), "kdb5_util create: {created}");
         realm.kadmin(&["addprinc", "-randkey", "host/armor.test"]);
-        realm.kadmin(&["ktadd", "-k", realm.path("keytab").to_str().unwrap(), "host/armor.test"]);
+        realm.kadmin(&[
+            "ktadd",
+            "-k",
+            realm.path("keytab").to_str().unwrap(),
+            "host/armor.test",
+        ]);
         realm
     }
 
@@ -188,17 +194,33 @@ impl<'r> KdcBuilder<'r> {
 
     /// Starts the KDC and waits until it serves.
     pub fn start(&self) -> Kdc<'r> {
-        self.try_start().unwrap_or_else(|failure| panic!("krb5kdc does not start:\n{failure}"))
+        self.try_start()
+            .unwrap_or_else(|failure| panic!("krb5kdc does not start:\n{}", failure.said))
     }
 
     /// Starts the KDC; if it ends before it serves, what it said.
-    pub fn try_start(&self) -> Result<Kdc<'r>, String> {
+    pub fn try_start(&self) -> Result<Kdc<'r>, NotStarted> {
         let number = self.realm.kdcs.fetch_add(1, Ordering::Relaxed);
         let dir = self.realm.path(&format!("kdc{number}"));
         fs::create_dir(&dir).unwrap();
-        let kdc = Kdc { builder: self.clone(), dir, process: None, logins: Cell::new(0), armored: Cell::new(false) };
+        let kdc = Kdc {
+            builder: self.clone(),
+            dir,
+            process: None,
+            logins: AtomicUsize::new(0),
+            armor: OnceLock::new(),
+        };
         kdc.spawn()
     }
+}
+
+/// A KDC that ended before it served.
+#[derive(Debug)]
+pub struct NotStarted {
+    /// Its `kdc.conf` and `krb5.conf`.
+    pub files: [PathBuf; 2],
+    /// Its standard error and its log.
+    pub said: String,
 }
 
 /// A running `krb5kdc`; killed, with its workers, when dropped.
@@ -206,8 +228,8 @@ pub struct Kdc<'r> {
     builder: KdcBuilder<'r>,
     dir: PathBuf,
     process: Option<Child>,
-    logins: Cell<usize>,
-    armored: Cell<bool>,
+    logins: AtomicUsize,
+    armor: OnceLock<PathBuf>,
 }
 
 impl<'r> Kdc<'r> {
@@ -218,7 +240,9 @@ impl<'r> Kdc<'r> {
 
     /// Everything that it logged.
     pub fn log(&self) -> String {
-        fs::read(self.dir.join("log")).map(|log| String::from_utf8_lossy(&log).into_owned()).unwrap_or_default()
+        fs::read(self.dir.join("log"))
+            .map(|log| String::from_utf8_lossy(&log).into_owned())
+            .unwrap_or_default()
     }
 
     /// How the process ended, if it did.
@@ -238,30 +262,44 @@ impl<'r> Kdc<'r> {
     /// Ends the process and starts it again, with the same files and on the same port.
     pub fn restart(mut self) -> Self {
         self.stop();
-        self.spawn().unwrap_or_else(|failure| panic!("krb5kdc does not start again:\n{failure}"))
+        self.spawn()
+            .unwrap_or_else(|failure| panic!("krb5kdc does not start again:\n{}", failure.said))
     }
 
     /// Logs in with an OTP, FAST-armored by the host's ticket.
     pub fn login(&self, user: &str, otp: &str) -> Login<'_> {
+        self.login_within(user, otp, PATIENCE)
+    }
+
+    /// As [`login`](Self::login), but `kinit` is killed when `patience` is over.
+    pub fn login_within(&self, user: &str, otp: &str, patience: Duration) -> Login<'_> {
         let armor = self.armor();
-        let number = self.logins.replace(self.logins.get() + 1);
+        let number = self.logins.fetch_add(1, Ordering::Relaxed);
         let cache = self.dir.join(format!("login{number}"));
         let mut kinit = self.command("kinit", &cache);
         kinit.arg("-T").arg(armor).arg(user);
-        let output = run(&mut kinit, &format!("{otp}\n"));
-        Login { kdc: self, cache, output }
+        let output = run_within(&mut kinit, &format!("{otp}\n"), patience);
+        Login {
+            kdc: self,
+            cache,
+            output,
+        }
     }
 
     /// The credential cache of the host, for FAST armor.
-    pub fn armor(&self) -> PathBuf {
-        let cache = self.dir.join("armor");
-        if !self.armored.replace(true) {
+    pub fn armor(&self) -> &Path {
+        self.armor.get_or_init(|| {
+            let cache = self.dir.join("armor");
             let mut kinit = self.command("kinit", &cache);
-            kinit.arg("-k").arg("-t").arg(self.builder.realm.path("keytab")).arg("host/armor.test");
+            kinit
+                .arg("-k")
+                .arg("-t")
+                .arg(self.builder.realm.path("keytab"))
+                .arg("host/armor.test");
             let output = run(&mut kinit, "");
             assert!(output.succeeded(), "kinit of the host: {output}\n{}", self.log());
-        }
-        cache
+            cache
+        })
     }
 
     /// A command with the environment of a client of this KDC, whose credentials are in `cache`.
@@ -272,17 +310,27 @@ impl<'r> Kdc<'r> {
         command
     }
 
-    fn spawn(mut self) -> Result<Self, String> {
+    fn spawn(mut self) -> Result<Self, NotStarted> {
+        let mut said = String::new();
         // Another process may take the free port before the KDC does.
         for _ in 0..5 {
-            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let port = TcpListener::bind("127.0.0.1:0")
+                .unwrap()
+                .local_addr()
+                .unwrap()
+                .port();
             match self.spawn_on(port) {
                 Ok(()) => return Ok(self),
-                Err(said) if said.contains("Address already in use") => {}
-                Err(said) => return Err(said),
+                Err(failure) => said = failure,
+            }
+            if !said.contains("Address already in use") {
+                break;
             }
         }
-        Err("no port stays free".to_owned())
+        Err(NotStarted {
+            files: self.files(),
+            said,
+        })
     }
 
     fn spawn_on(&mut self, port: u16) -> Result<(), String> {
@@ -291,7 +339,11 @@ impl<'r> Kdc<'r> {
         let log = self.dir.join("log");
         let text = builder.realm.kdc_conf(port, builder.udp, &log) + &builder.kdc_conf_tail;
         fs::write(&kdc_conf, text).unwrap();
-        fs::write(&krb5_conf, self::krb5_conf(port, builder.udp) + &builder.krb5_conf_tail).unwrap();
+        fs::write(
+            &krb5_conf,
+            self::krb5_conf(port, builder.udp) + &builder.krb5_conf_tail,
+        )
+        .unwrap();
 
         let mut command = kerberos_command("krb5kdc", &krb5_conf, &kdc_conf);
         if let Some((kdc_dir, run_dir)) = &builder.directories {
@@ -302,10 +354,17 @@ impl<'r> Kdc<'r> {
             command.args(["-w", &builder.workers.to_string()]);
         }
         let said = fs::File::create(self.dir.join("said")).unwrap();
-        command.stdin(Stdio::null()).stdout(said.try_clone().unwrap()).stderr(said);
+        command
+            .stdin(Stdio::null())
+            .stdout(said.try_clone().unwrap())
+            .stderr(said);
         // A group of its own, so that its workers end with it.
         command.process_group(0);
-        self.process = Some(command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}")));
+        self.process = Some(
+            command
+                .spawn()
+                .unwrap_or_else(|error| panic!("{command:?}: {error}")),
+        );
 
         let started = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
@@ -321,7 +380,9 @@ impl<'r> Kdc<'r> {
     }
 
     fn stop(&mut self) {
-        let Some(mut process) = self.process.take() else { return };
+        let Some(mut process) = self.process.take() else {
+            return;
+        };
         let group = format!("-{}", process.id());
         if matches!(process.try_wait(), Ok(None)) {
             // The group is the KDC's own: it was made for it, and its leader has not been waited for.
@@ -369,25 +430,12 @@ impl Login<'_> {
         let output = run(self.kdc.command("kvno", &self.cache).arg(service), "");
         // Any other failure is not an answer to the question.
         let refused = output.stderr.contains("KDC policy rejects request");
-        assert!(output.succeeded() || refused, "kvno: {output}\n{}", self.kdc.log());
+        assert!(
+            output.succeeded() || refused,
+            "kvno: {output}\n{}",
+            self.kdc.log()
+        );
         output.succeeded()
-    }
-}
-
-impl Ended {
-    pub fn succeeded(&self) -> bool {
-        self.status.is_some_and(|status| status.success())
-    }
-}
-
-impl fmt::Display for Ended {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { status, stdout, stderr, took } = self;
-        match status {
-            Some(status) => write!(f, "{status}")?,
-            None => write!(f, "killed")?,
-        }
-        write!(f, " after {took:?}: {} {}", stdout.trim(), stderr.trim())
     }
 }
 
@@ -395,86 +443,6 @@ impl fmt::Display for Login<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "kinit: {}", self.output)
     }
-}
-
-/// Runs a command with `stdin`; kills it when patience is over.
-pub fn run(command: &mut Command, stdin: &str) -> Ended {
-    let started = Instant::now();
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    // A program that does not read its input is allowed to close it.
-    let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
-    let (mut stdout, mut stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
-    let readers = [
-        thread::spawn(move || read_all(&mut stdout)),
-        thread::spawn(move || read_all(&mut stderr)),
-    ];
-    let status = loop {
-        match child.try_wait().unwrap() {
-            Some(status) => break Some(status),
-            None if started.elapsed() > PATIENCE => {
-                child.kill().unwrap();
-                child.wait().unwrap();
-                break None;
-            }
-            None => thread::sleep(Duration::from_millis(1)),
-        }
-    };
-    let took = started.elapsed();
-    let [stdout, stderr] = readers.map(|reader| reader.join().unwrap());
-    Ended { status, stdout, stderr, took }
-}
-
-fn read_all(from: &mut impl std::io::Read) -> String {
-    let mut octets = Vec::new();
-    from.by_ref().read_to_end(&mut octets).unwrap();
-    String::from_utf8_lossy(&octets).into_owned()
-}
-
-fn kerberos_command(name: &str, krb5_conf: &Path, kdc_conf: &Path) -> Command {
-    let mut command = Command::new(program(name));
-    command.env("KRB5_CONFIG", krb5_conf).env("KRB5_KDC_PROFILE", kdc_conf).env("LC_ALL", "C");
-    for variable in ["KRB5CCNAME", "KRB5_KTNAME", "KRB5_CLIENT_KTNAME", "KRB5_TRACE", "KRB5RCACHENAME"] {
-        command.env_remove(variable);
-    }
-    command
-}
-
-/// The path of a program of Kerberos. Daemons stand where the path of a user may not lead.
-fn program(name: &str) -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let system = ["/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin"].map(PathBuf::from);
-    let found = std::env::split_paths(&path).chain(system).map(|dir| dir.join(name)).find(|path| path.is_file());
-    let package = match name {
-        "kadmin.local" => "krb5-admin-server",
-        "kinit" | "kvno" | "klist" => "krb5-user",
-        "unshare" => "util-linux",
-        _ => "krb5-kdc krb5-otp",
-    };
-    found.unwrap_or_else(|| panic!("{name} is not installed: apt-get install {package}"))
-}
-
-/// The same command in a mount namespace where `/etc/krb5kdc` and `/run/krb5kdc` are other directories. Users other than
-/// root get it through a user namespace.
-fn in_namespace(command: &Command, kdc_dir: &Path, run_dir: &Path) -> Command {
-    let script = "set -e\n\
-        mount --bind \"$1\" /etc/krb5kdc\n\
-        mount -t tmpfs tmpfs /run\n\
-        mkdir /run/krb5kdc\n\
-        mount --bind \"$2\" /run/krb5kdc\n\
-        shift 2\n\
-        exec \"$@\"";
-    let is_root = fs::metadata("/proc/self").is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0);
-    let mut isolated = Command::new(program("unshare"));
-    isolated.args(if is_root { &["--mount"][..] } else { &["--user", "--map-root-user", "--mount"] });
-    isolated.args(["sh", "-c", script, "sh"]).arg(kdc_dir).arg(run_dir).arg(command.get_program());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => isolated.env(name, value),
-            None => isolated.env_remove(name),
-        };
-    }
-    isolated
 }
 
 fn krb5_conf(port: u16, udp: bool) -> String {

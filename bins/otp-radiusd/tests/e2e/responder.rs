@@ -16,12 +16,12 @@ use std::{
 
 use krad::{Code, MessageAuthenticatorRule, Packet, ReplyStyle, SharedSecret, StreamDecoder};
 
-/// What a responder does with a request.
+/// What a responder does with a request that holds the expected password. Any other password is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Behavior {
-    /// Accepts this password and rejects any other.
-    Accept(&'static str),
-    /// Never answers.
+    Accept,
+    Reject,
+    /// Never answers, whatever the request holds.
     Silent,
 }
 
@@ -39,6 +39,7 @@ pub struct Received {
 /// A running responder; it ends when dropped.
 pub struct Responder {
     shared: Arc<Shared>,
+    thread: Option<thread::JoinHandle<()>>,
 }
 
 struct Shared {
@@ -50,43 +51,47 @@ struct Shared {
 }
 
 impl Responder {
-    /// Listens on a UNIX stream socket. `secrets` are tried in order; the first that makes sense of a request is used.
+    /// Listens on a UNIX stream socket. `secrets` are tried in order; the first that gives back `password` is used.
     pub fn unix(path: &Path, secrets: &[&'static str], password: &'static str, behavior: Behavior) -> Self {
-        let responder = Self::new(secrets, password, behavior);
+        let mut responder = Self::new(secrets, password, behavior);
         let _ = fs::remove_file(path);
         let listener = UnixListener::bind(path).unwrap();
         listener.set_nonblocking(true).unwrap();
         let shared = Arc::clone(&responder.shared);
-        thread::spawn(move || {
+        responder.thread = Some(thread::spawn(move || {
+            let mut streams = Vec::new();
             while !shared.stop.load(Ordering::Relaxed) {
                 match listener.accept() {
                     Ok((stream, _)) => {
                         let shared = Arc::clone(&shared);
-                        thread::spawn(move || shared.serve_stream(stream));
+                        streams.push(thread::spawn(move || shared.serve_stream(stream)));
                     }
                     Err(_) => thread::sleep(TICK),
                 }
             }
-        });
+            streams.into_iter().for_each(|stream| stream.join().unwrap());
+        }));
         responder
     }
 
     /// Listens on a free UDP port of loopback, which is returned.
     pub fn udp(secrets: &[&'static str], password: &'static str, behavior: Behavior) -> (Self, SocketAddr) {
-        let responder = Self::new(secrets, password, behavior);
+        let mut responder = Self::new(secrets, password, behavior);
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();
         socket.set_read_timeout(Some(TICK)).unwrap();
         let shared = Arc::clone(&responder.shared);
-        thread::spawn(move || {
+        responder.thread = Some(thread::spawn(move || {
             let mut buffer = [0; 4096];
             while !shared.stop.load(Ordering::Relaxed) {
-                let Ok((length, peer)) = socket.recv_from(&mut buffer) else { continue };
+                let Ok((length, peer)) = socket.recv_from(&mut buffer) else {
+                    continue;
+                };
                 if let Some(reply) = shared.answer(&buffer[..length]) {
                     socket.send_to(&reply, peer).unwrap();
                 }
             }
-        });
+        }));
         (responder, address)
     }
 
@@ -98,13 +103,27 @@ impl Responder {
     fn new(secrets: &[&'static str], password: &'static str, behavior: Behavior) -> Self {
         let secrets = secrets.to_vec();
         let (received, stop) = (Mutex::default(), AtomicBool::new(false));
-        Self { shared: Arc::new(Shared { behavior, password, secrets, received, stop }) }
+        Self {
+            shared: Arc::new(Shared {
+                behavior,
+                password,
+                secrets,
+                received,
+                stop,
+            }),
+            thread: None,
+        }
     }
 }
 
 impl Drop for Responder {
+    /// Nothing is answered any more once this returns.
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
+        let ended = self.thread.take().map(thread::JoinHandle::join);
+        if !thread::panicking() {
+            assert!(!matches!(ended, Some(Err(_))), "a responder panicked");
+        }
     }
 }
 
@@ -129,26 +148,36 @@ impl Shared {
 
     fn answer(&self, octets: &[u8]) -> Option<Vec<u8>> {
         let at = Instant::now();
-        let rule = MessageAuthenticatorRule::IfPresent { limit_proxy_state: false };
-        let keys = self.secrets.iter().map(|secret| (*secret, SharedSecret::new(secret.as_bytes())));
-        let (mut user, mut known) = (String::new(), None);
-        for (secret, key) in keys {
+        let rule = MessageAuthenticatorRule::IfPresent {
+            limit_proxy_state: false,
+        };
+        let (mut user, mut reply, mut known) = (String::new(), None, None);
+        for secret in &self.secrets {
+            let key = SharedSecret::new(secret.as_bytes());
             let packet = Packet::decode(octets).expect("the KDC sends packets");
-            let Ok(request) = packet.authenticate(&key, rule) else { continue };
+            let Ok(request) = packet.authenticate(&key, rule) else {
+                continue;
+            };
             user = String::from_utf8_lossy(request.user_name().unwrap_or_default()).into_owned();
             let password = request.user_password().ok().flatten();
-            if password.is_some_and(|password| *password == self.password.as_bytes()) {
-                known = Some((secret, key));
+            let is_expected = password.is_some_and(|password| *password == self.password.as_bytes());
+            let code = match self.behavior {
+                Behavior::Accept if is_expected => Code::ACCESS_ACCEPT,
+                _ => Code::ACCESS_REJECT,
+            };
+            reply = Some(request.reply(code).sign(ReplyStyle::Libkrad).unwrap());
+            if is_expected {
+                known = Some(*secret);
                 break;
             }
         }
-        let secret = known.as_ref().map(|(secret, _)| *secret);
-        self.received.lock().unwrap().push(Received { at, octets: octets.to_vec(), user, secret });
-        let Behavior::Accept(accepted) = self.behavior else { return None };
-        let code = if accepted == self.password { Code::ACCESS_ACCEPT } else { Code::ACCESS_REJECT };
-        let (_, key) = known?;
-        let request = Packet::decode(octets).ok()?.authenticate(&key, rule).ok()?;
-        Some(request.reply(code).sign(ReplyStyle::Libkrad).unwrap())
+        self.received.lock().unwrap().push(Received {
+            at,
+            octets: octets.to_vec(),
+            user,
+            secret: known,
+        });
+        reply.filter(|_| self.behavior != Behavior::Silent)
     }
 }
 

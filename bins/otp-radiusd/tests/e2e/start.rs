@@ -17,7 +17,12 @@ fn check(system: &System, config: &str) -> Output {
     let file = system.dir().join("otp-radiusd.toml");
     fs::write(&file, config).unwrap();
     let mut command = Command::new(program("otp-radiusd"));
-    command.arg("--check").arg("--config").arg(file).arg("--state-dir").arg(system.state_dir());
+    command
+        .arg("--check")
+        .arg("--config")
+        .arg(file)
+        .arg("--state-dir")
+        .arg(system.state_dir());
     run(command, "")
 }
 
@@ -26,7 +31,10 @@ fn check_names_file_line_key_and_remedy() {
     let system = System::new();
     let rows: &[(&str, &[&str])] = &[
         ("lsten = []", &["otp-radiusd.toml", "line 1", "lsten", "listen"]),
-        ("\n\nsocket_mode = \"0666\"", &["otp-radiusd.toml", "line 3", "socket_mode", "0660"]),
+        (
+            "\n\nsocket_mode = \"0666\"",
+            &["otp-radiusd.toml", "line 3", "socket_mode", "0660"],
+        ),
         ("listen = [\"1812\"]", &["line 1", "udp://127.0.0.1:1812"]),
         ("deadline_ms = 9e9", &["line 1"]),
     ];
@@ -40,7 +48,11 @@ fn check_names_file_line_key_and_remedy() {
     }
     let output = check(&system, "deadline_ms = 3000");
     let stdout = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{stdout}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{stdout}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert!(stdout.contains("kdc") && stdout.contains("ok"), "{stdout}");
 }
 
@@ -49,7 +61,10 @@ fn without_init_it_says_what_to_do() {
     let dir = TempDir::new().unwrap();
     for option in ["--check", "--listen=unix:/nonexistent/x"] {
         let mut command = Command::new(program("otp-radiusd"));
-        command.arg(option).arg("--state-dir").arg(dir.path().join("none"));
+        command
+            .arg(option)
+            .arg("--state-dir")
+            .arg(dir.path().join("none"));
         let output = run(command, "");
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{stderr}");
@@ -65,7 +80,10 @@ fn a_key_that_others_can_read_is_refused() {
     let output = check(&system, "");
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr.contains("chmod 600") && stderr.contains("seal.key"), "{stderr}");
+    assert!(
+        stderr.contains("chmod 600") && stderr.contains("seal.key"),
+        "{stderr}"
+    );
 }
 
 #[test]
@@ -77,7 +95,10 @@ fn the_socket_is_private_and_goes_with_the_daemon() {
     assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
     let (status, _) = daemon.signal("TERM");
     assert!(status.success());
-    assert!(!fs::exists(system.kdc_socket()).unwrap(), "a graceful stop removes it");
+    assert!(
+        !fs::exists(system.kdc_socket()).unwrap(),
+        "a graceful stop removes it"
+    );
 
     let daemon = system.start();
     daemon.kill();
@@ -98,7 +119,11 @@ fn sigterm_lets_requests_in_flight_finish() {
     daemon.wait_for("wrong-code");
     let (status, log) = daemon.signal("TERM");
     assert_eq!(kdc.answer(&request), Verdict::Reject, "{}", log.join("\n"));
-    assert!(status.success() && log.iter().any(|line| line.contains("stopped")), "{}", log.join("\n"));
+    assert!(
+        status.success() && log.iter().any(|line| line.contains("stopped")),
+        "{}",
+        log.join("\n")
+    );
 }
 
 #[test]
@@ -111,5 +136,8 @@ fn two_daemons_do_not_share_a_socket() {
     let output = run(command, "");
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr.contains("kdc.socket") && stderr.contains("another process listens"), "{stderr}");
+    assert!(
+        stderr.contains("kdc.socket") && stderr.contains("another process listens"),
+        "{stderr}"
+    );
 }

@@ -9,11 +9,34 @@ const SECRET: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 
 /// Packets with intact framing that nobody can answer.
 const MALFORMED: &[(&str, &[u8])] = &[
-    ("no attributes, unknown code", &[99, 1, 0, 20, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]),
-    ("attribute of length 0", &[1, 2, 0, 22, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 1, 0]),
-    ("attribute of length 1", &[1, 3, 0, 22, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 1, 1]),
-    ("attribute past the end", &[1, 4, 0, 23, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 1, 9, 0]),
-    ("a reply", &[2, 5, 0, 20, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]),
+    (
+        "no attributes, unknown code",
+        &[
+            99, 1, 0, 20, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16,
+        ],
+    ),
+    (
+        "attribute of length 0",
+        &[
+            1, 2, 0, 22, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 1, 0,
+        ],
+    ),
+    (
+        "attribute of length 1",
+        &[
+            1, 3, 0, 22, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 1, 1,
+        ],
+    ),
+    (
+        "attribute past the end",
+        &[
+            1, 4, 0, 23, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 1, 9, 0,
+        ],
+    ),
+    (
+        "a reply",
+        &[2, 5, 0, 20, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16],
+    ),
 ];
 
 #[test]
@@ -24,11 +47,18 @@ fn a_malformed_packet_is_discarded_and_the_connection_lives() {
     let mut kdc = Connection::to(&system.kdc_socket());
     for (counter, (what, octets)) in (0..).zip(MALFORMED) {
         kdc.send(octets);
-        assert_eq!(kdc.ask("alice", &hotp(SECRET, counter)), Verdict::Accept, "after a packet with {what}");
+        assert_eq!(
+            kdc.ask("alice", &hotp(SECRET, counter)),
+            Verdict::Accept,
+            "after a packet with {what}"
+        );
     }
     let (status, log) = daemon.signal("TERM");
     assert!(status.success());
-    let discarded: Vec<_> = log.iter().filter(|line| line.contains("discarded since start")).collect();
+    let discarded: Vec<_> = log
+        .iter()
+        .filter(|line| line.contains("discarded since start"))
+        .collect();
     println!("{discarded:#?}");
     assert!(!discarded.is_empty(), "they are counted:\n{}", log.join("\n"));
 }
@@ -47,10 +77,17 @@ fn requests_without_name_or_password_are_rejected_not_ignored() {
         ("ali*", "755224", "unknown-user"),
         ("' OR 1=1 --", "755224", "unknown-user"),
     ] {
-        assert_eq!(kdc.ask(user, credential), Verdict::Reject, "{user:?} {credential:?}");
+        assert_eq!(
+            kdc.ask(user, credential),
+            Verdict::Reject,
+            "{user:?} {credential:?}"
+        );
         daemon.wait_for(reason);
     }
-    assert!(!daemon.log().iter().any(|line| line.contains("755224")), "codes are never logged");
+    assert!(
+        !daemon.log().iter().any(|line| line.contains("755224")),
+        "codes are never logged"
+    );
 }
 
 #[test]
@@ -59,8 +96,13 @@ fn pipelined_requests_are_all_answered() {
     system.user_with_token("alice", SECRET, &["--type", "hotp"]);
     let daemon = system.start();
     let mut kdc = Connection::to(&system.kdc_socket());
-    let requests: Vec<_> = (0..5).map(|n| kdc.request(if n == 0 { "alice" } else { "nobody" }, &hotp(SECRET, 0))).collect();
-    let together: Vec<u8> = requests.iter().flat_map(|request| request.octets().to_vec()).collect();
+    let requests: Vec<_> = (0..5)
+        .map(|n| kdc.request(if n == 0 { "alice" } else { "nobody" }, &hotp(SECRET, 0)))
+        .collect();
+    let together: Vec<u8> = requests
+        .iter()
+        .flat_map(|request| request.octets().to_vec())
+        .collect();
     kdc.send(&together);
     let mut answered = Vec::new();
     for _ in &requests {
@@ -68,8 +110,11 @@ fn pipelined_requests_are_all_answered() {
         answered.push((packet[1], packet[0]));
     }
     answered.sort_unstable();
-    let expected: Vec<_> =
-        requests.iter().enumerate().map(|(n, request)| (request.identifier().0, if n == 0 { 2 } else { 3 })).collect();
+    let expected: Vec<_> = requests
+        .iter()
+        .enumerate()
+        .map(|(n, request)| (request.identifier().0, if n == 0 { 2 } else { 3 }))
+        .collect();
     assert_eq!(answered, expected);
     assert_eq!(daemon.count("decided"), 5);
 }

@@ -1,7 +1,6 @@
 //! The built programs on a state directory of their own: `otpctl` run by hand, `otp-radiusd` as a child that is watched.
 
 use std::{
-    fs,
     io::{BufRead as _, BufReader, Write as _},
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -23,7 +22,9 @@ pub struct System {
 
 impl System {
     pub fn new() -> Self {
-        let system = Self { dir: TempDir::new().unwrap() };
+        let system = Self {
+            dir: TempDir::new().unwrap(),
+        };
         system.otpctl(&["init"], "");
         system
     }
@@ -44,7 +45,12 @@ impl System {
     /// Runs `otpctl` and demands success; returns its standard output.
     pub fn otpctl(&self, args: &[&str], stdin: &str) -> String {
         let output = self.try_otpctl(args, stdin);
-        assert!(output.status.success(), "otpctl {args:?}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "otpctl {args:?}: {}\n{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8(output.stdout).unwrap()
     }
 
@@ -68,10 +74,22 @@ impl System {
 
     /// A RADIUS client on loopback; returns its secret.
     pub fn radius_client(&self, name: &str, options: &[&str]) -> String {
-        let mut args = vec!["--json", "client", "add", name, "--address", "127.0.0.1/32", "--reject-delay", "50"];
+        let mut args = vec![
+            "--json",
+            "client",
+            "add",
+            name,
+            "--address",
+            "127.0.0.1/32",
+            "--reject-delay",
+            "50",
+        ];
         args.extend(options);
         let added: serde_json::Value = serde_json::from_str(&self.otpctl(&args, "")).unwrap();
-        added["secret"].as_str().expect("otpctl shows a generated secret once").to_owned()
+        added["secret"]
+            .as_str()
+            .expect("otpctl shows a generated secret once")
+            .to_owned()
     }
 
     /// Starts the daemon on the KDC socket and on a free UDP port of loopback, and waits until it is ready.
@@ -101,7 +119,12 @@ pub struct Daemon {
 impl Daemon {
     pub fn spawn(mut command: Command) -> Self {
         command.env_remove("JOURNAL_STREAM").env("NO_COLOR", "1");
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let log = Arc::new(Mutex::new(Vec::new()));
         for stream in [
             Box::new(child.stderr.take().unwrap()) as Box<dyn std::io::Read + Send>,
@@ -123,8 +146,12 @@ impl Daemon {
     pub fn udp(&self) -> SocketAddr {
         let line = self.wait_for("udp://");
         let address = line.split("udp://").nth(1).unwrap();
-        let end = address.find(|c: char| !(c.is_ascii_hexdigit() || ".:[]".contains(c))).unwrap_or(address.len());
-        address[..end].parse().unwrap_or_else(|error| panic!("{error}: {line}"))
+        let end = address
+            .find(|c: char| !(c.is_ascii_hexdigit() || ".:[]".contains(c)))
+            .unwrap_or(address.len());
+        address[..end]
+            .parse()
+            .unwrap_or_else(|error| panic!("{error}: {line}"))
     }
 
     pub fn log(&self) -> Vec<String> {
@@ -140,21 +167,53 @@ impl Daemon {
     pub fn wait_for_nth(&self, text: &str, count: usize) -> String {
         let started = Instant::now();
         loop {
-            let found = self.log.lock().unwrap().iter().filter(|line| line.contains(text)).nth(count - 1).cloned();
+            let found = self
+                .log
+                .lock()
+                .unwrap()
+                .iter()
+                .filter(|line| line.contains(text))
+                .nth(count - 1)
+                .cloned();
             if let Some(line) = found {
                 return line;
             }
-            assert!(started.elapsed() < PATIENCE, "no {count} lines with {text:?} in\n{}", self.log().join("\n"));
+            assert!(
+                started.elapsed() < PATIENCE,
+                "no {count} lines with {text:?} in\n{}",
+                self.log().join("\n")
+            );
             thread::sleep(Duration::from_millis(10));
         }
     }
 
+    /// How many log lines contain `text`, once those that are on their way have arrived.
     pub fn count(&self, text: &str) -> usize {
-        self.log.lock().unwrap().iter().filter(|line| line.contains(text)).count()
+        thread::sleep(Duration::from_millis(200));
+        self.log
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|line| line.contains(text))
+            .count()
     }
 
-    pub fn pid(&self) -> u32 {
-        self.child.id()
+    /// SIGSTOP: the daemon is there, but does nothing until [`resume`](Self::resume).
+    pub fn pause(&self) {
+        self.send("STOP");
+    }
+
+    /// SIGCONT.
+    pub fn resume(&self) {
+        self.send("CONT");
+    }
+
+    fn send(&self, signal: &str) {
+        let status = Command::new("kill")
+            .args(["-s", signal, &self.child.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(status.success(), "kill -s {signal}");
     }
 
     /// SIGKILL: nothing is flushed, nobody is told.
@@ -165,8 +224,7 @@ impl Daemon {
 
     /// SIGTERM or SIGINT, and what became of the process.
     pub fn signal(mut self, name: &str) -> (ExitStatus, Vec<String>) {
-        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
-        assert!(sent.success());
+        self.send(name);
         let started = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -193,16 +251,25 @@ impl Drop for Daemon {
 pub fn program(name: &str) -> PathBuf {
     let daemon = PathBuf::from(env!("CARGO_BIN_EXE_otp-radiusd"));
     let path = daemon.with_file_name(name);
-    assert!(path.exists(), "{} is missing: run `cargo build --workspace --bins` first", path.display());
+    assert!(
+        path.exists(),
+        "{} is missing: run `cargo build --workspace --bins` first",
+        path.display()
+    );
     path
 }
 
 /// Runs a command with `stdin`, returns what it wrote.
 pub fn run(mut command: Command, stdin: &str) -> Output {
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let name = command.get_program().to_string_lossy().into_owned();
     let mut child = command.spawn().unwrap_or_else(|error| {
-        panic!("cannot run {name}: {error}. `cargo xtask test` installs the Debian packages that the tests need")
+        panic!(
+            "cannot run {name}: {error}. `cargo xtask test` installs the Debian packages that the tests need"
+        )
     });
     // A program that does not read its input is allowed to close it.
     let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
@@ -215,7 +282,11 @@ pub fn oathtool(args: &[&str], secret: &str) -> String {
     // The secret comes from standard input ("-"), as secrets should.
     command.args(args).args(["--base32", "-"]);
     let output = run(command, &format!("{secret}\n"));
-    assert!(output.status.success(), "oathtool {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "oathtool {args:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
@@ -227,9 +298,4 @@ pub fn totp(secret: &str) -> String {
 /// The HOTP code of `counter`.
 pub fn hotp(secret: &str, counter: u64) -> String {
     oathtool(&["--hotp", "--counter", &counter.to_string()], secret)
-}
-
-/// Reads a file, for messages.
-pub fn read(path: impl AsRef<Path>) -> String {
-    fs::read_to_string(path.as_ref()).unwrap_or_default()
 }

@@ -9,8 +9,8 @@ use std::{
 };
 
 use krad::{
-    AttributeType, Code, Identifier, MessageAuthenticatorRule, Packet, PendingRequest, RequestAuthenticator, RequestBuilder,
-    SharedSecret,
+    AttributeType, Code, Identifier, MessageAuthenticatorRule, Packet, PendingRequest, RequestAuthenticator,
+    RequestBuilder, SharedSecret,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,11 @@ impl Connection {
     pub fn to(socket: &Path) -> Self {
         let stream = UnixStream::connect(socket).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        Self { stream, secret: SharedSecret::empty(), next: 0 }
+        Self {
+            stream,
+            secret: SharedSecret::empty(),
+            next: 0,
+        }
     }
 
     /// Sends an Access-Request as the KDC does, waits for the answer to it.
@@ -62,9 +66,15 @@ impl Connection {
     pub fn answer(&mut self, request: &PendingRequest) -> Verdict {
         let octets = self.read_packet();
         let packet = Packet::decode(&octets).unwrap();
-        let rule = MessageAuthenticatorRule::IfPresent { limit_proxy_state: true };
+        let rule = MessageAuthenticatorRule::IfPresent {
+            limit_proxy_state: true,
+        };
         let reply = request.verify(packet, rule).unwrap();
-        assert_eq!(octets.len(), 20, "a KDC before 1.22 discards replies with attributes that it does not know");
+        assert_eq!(
+            octets.len(),
+            20,
+            "a KDC before 1.22 discards replies with attributes that it does not know"
+        );
         match reply.code() {
             Code::ACCESS_ACCEPT => Verdict::Accept,
             Code::ACCESS_REJECT => Verdict::Reject,
@@ -94,7 +104,11 @@ impl Datagrams {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.connect(server).unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        Self { socket, secret: SharedSecret::new(secret.as_bytes()), next: 0 }
+        Self {
+            socket,
+            secret: SharedSecret::new(secret.as_bytes()),
+            next: 0,
+        }
     }
 
     pub fn ask(&mut self, user: &str, password: &str) -> Verdict {
@@ -109,7 +123,9 @@ impl Datagrams {
         let mut buffer = [0; 4096];
         let length = self.socket.recv(&mut buffer).unwrap();
         let packet = Packet::decode(&buffer[..length]).unwrap();
-        let reply = request.verify(packet, MessageAuthenticatorRule::Required).unwrap();
+        let reply = request
+            .verify(packet, MessageAuthenticatorRule::Required)
+            .unwrap();
         match reply.code() {
             Code::ACCESS_ACCEPT => Verdict::Accept,
             Code::ACCESS_REJECT => Verdict::Reject,

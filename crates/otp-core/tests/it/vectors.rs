@@ -137,7 +137,10 @@ fn time_steps_count_from_t0() {
         assert_eq!(totp.at(&rfc_key(), time).is_ok(), expected.is_ok(), "{time} s");
     }
     let step = TimeStep::from(7);
-    assert_eq!((step.get(), u64::from(step), step.to_string()), (7, 7, "7".to_owned()));
+    assert_eq!(
+        (step.get(), u64::from(step), step.to_string()),
+        (7, 7, "7".to_owned())
+    );
     assert_eq!(totp.start_of(TimeStep::from(1)), Some(1060));
     assert_eq!(totp.start_of(TimeStep::from(u64::MAX)), None);
 }

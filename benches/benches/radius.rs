@@ -1,4 +1,5 @@
-//! One Access-Request of a KDC: decode, verify, read the password, reply; beside the digests that it cannot do without.
+//! One Access-Request of a KDC: decode, verify, read the password, reply; beside the digests that it cannot
+//! do without.
 #![allow(missing_docs, reason = "criterion's macros make public items")]
 #![allow(clippy::expect_used, reason = "a bench of a failure measures nothing")]
 

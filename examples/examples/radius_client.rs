@@ -1,7 +1,7 @@
 //! Asks a RADIUS server about a user: `radius_client ADDR USER`, as in `radius_client 127.0.0.1:1812 alice`.
 //!
-//! The shared secret and the password are read from standard input, one a line, because arguments are visible to every
-//! user of the machine.
+//! The shared secret and the password are read from standard input, one a line, because arguments are visible
+//! to every user of the machine.
 
 use std::env;
 use std::error::Error;

@@ -1,4 +1,5 @@
-//! Any octets decode or do not; what decodes is whole attributes, and libkrad's policy takes no more than the RFC's.
+//! Any octets decode or do not; what decodes is whole attributes, and libkrad's policy takes no more than the
+//! RFC's.
 #![no_main]
 
 use krad::{LengthPolicy, Packet};

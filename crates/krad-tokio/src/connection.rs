@@ -44,8 +44,8 @@ impl<S: RadiusService> Connection<S> {
         }
     }
 
-    /// Serves the connection until its peer closes it, its framing is lost, or `shutdown`; in each case the requests in
-    /// flight are answered first.
+    /// Serves the connection until its peer closes it, its framing is lost, or `shutdown`; in each case the
+    /// requests in flight are answered first.
     pub(crate) async fn serve(
         mut self,
         mut reader: impl AsyncRead + Unpin + Send,

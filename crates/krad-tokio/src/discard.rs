@@ -2,8 +2,8 @@
 
 use krad::{DecodeError, EncodeError, FramingError, VerifyError};
 
-/// Why a packet was discarded, or a connection closed. Anyone on the network can cause most of these: log them at `debug`
-/// and count them.
+/// Why a packet was discarded, or a connection closed. Anyone on the network can cause most of these: log
+/// them at `debug` and count them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Discard {
@@ -40,7 +40,8 @@ pub enum Discard {
     /// A connection beyond the limit; it was closed.
     #[error("too many connections")]
     TooManyConnections,
-    /// A connection that began a packet or owed reading its replies, and did neither for too long; it was closed.
+    /// A connection that began a packet or owed reading its replies, and did neither for too long; it was
+    /// closed.
     #[error("the connection stalled")]
     Stalled,
 }

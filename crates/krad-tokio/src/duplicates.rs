@@ -1,12 +1,15 @@
-//! The table of duplicates (RFC 5080 §2.2.2): the same request is decided once, and answered with the same octets.
+//! The table of duplicates (RFC 5080 §2.2.2): the same request is decided once, and answered with the same
+//! octets.
 //!
-//! A pure data structure: time is a parameter. A listener keeps one table per socket or connection, so the key `K` is
-//! what else tells *outstanding* requests apart: source address, port and Identifier on UDP, the Identifier alone on a
-//! stream. The identity `I` tells a repetition from the next request under the same key: the Request Authenticator, and a
-//! digest of the packet, so that a client with a poor generator never gets the answer to somebody else's request.
+//! A pure data structure: time is a parameter. A listener keeps one table per socket or connection, so the
+//! key `K` is what else tells *outstanding* requests apart: source address, port and Identifier on UDP, the
+//! Identifier alone on a stream. The identity `I` tells a repetition from the next request under the same
+//! key: the Request Authenticator, and a digest of the packet, so that a client with a poor generator never
+//! gets the answer to somebody else's request.
 
 use std::{
     collections::{BTreeMap, HashMap},
+    fmt,
     hash::Hash,
     sync::Arc,
     time::Duration,
@@ -17,7 +20,6 @@ use tokio::time::Instant;
 /// Requests in flight, and answers of the last seconds.
 ///
 /// Only authentic packets may reach it: a forged one would replace the entry of an honest one.
-#[derive(Debug)]
 pub struct DuplicateTable<K, I> {
     entries: HashMap<K, Entry<I>>,
     /// Keys of answered entries by the order of their answers, which is the order in which they expire.
@@ -34,7 +36,8 @@ pub struct Ticket(u64);
 /// What to do with a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Admission {
-    /// Decide it, then [`complete`](DuplicateTable::complete) or [`abandon`](DuplicateTable::abandon) the ticket.
+    /// Decide it, then [`complete`](DuplicateTable::complete) or [`abandon`](DuplicateTable::abandon) the
+    /// ticket.
     New(Ticket),
     /// It repeats a request that is being decided: nothing to do.
     InFlight,
@@ -44,14 +47,12 @@ pub enum Admission {
     Full,
 }
 
-#[derive(Debug)]
 struct Entry<I> {
     identity: I,
     ticket: Ticket,
     answer: Option<Stored>,
 }
 
-#[derive(Debug)]
 struct Stored {
     reply: Arc<[u8]>,
     order: Ticket,
@@ -73,8 +74,9 @@ impl<K: Hash + Eq + Clone, I: Eq> DuplicateTable<K, I> {
 
     /// Looks up an authentic request, and enters it if it is new.
     ///
-    /// Another identity under the same key is a new request: the client has given up the old one. When the table is
-    /// full, the oldest answer makes room; work in progress never does, as its duplicates would be done twice.
+    /// Another identity under the same key is a new request: the client has given up the old one. When the
+    /// table is full, the oldest answer makes room; work in progress never does, as its duplicates would be
+    /// done twice.
     pub fn admit(&mut self, key: K, identity: I, now: Instant) -> Admission {
         self.expire(now);
         if let Some(entry) = self.entries.get(&key).filter(|entry| entry.identity == identity) {
@@ -161,5 +163,16 @@ impl<K: Hash + Eq + Clone, I: Eq> DuplicateTable<K, I> {
         // 2^64 requests do not happen.
         self.next_ticket = self.next_ticket.wrapping_add(1);
         Ticket(self.next_ticket)
+    }
+}
+
+/// Shows how full it is, not what it holds.
+impl<K, I> fmt::Debug for DuplicateTable<K, I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DuplicateTable")
+            .field("entries", &self.entries.len())
+            .field("answered", &self.answered.len())
+            .field("capacity", &self.capacity)
+            .finish_non_exhaustive()
     }
 }

@@ -13,19 +13,20 @@ use crate::{Discard, Peer};
 
 /// The application behind the listeners: who the clients are, and what the answers are.
 ///
-/// One service can serve any number of listeners. A panic in any of its methods costs one packet, never the listener.
+/// One service can serve any number of listeners. A panic in any of its methods costs one packet, never the
+/// listener.
 pub trait RadiusService: Send + Sync + 'static {
     /// The application's own idea of a client.
     type Client: Send + Sync + 'static;
 
-    /// The client at this source, asked once per packet so that a changed configuration holds from the next packet on.
-    /// `None`: unknown, discard silently.
+    /// The client at this source, asked once per packet so that a changed configuration holds from the next
+    /// packet on. `None`: unknown, discard silently.
     fn client(&self, peer: &Peer) -> impl Future<Output = Option<(ClientTerms, Arc<Self::Client>)>> + Send;
 
     /// Decides an authentic Access-Request.
     ///
-    /// The driver answers Access-Reject itself when [`AccessRequest::deadline`] passes or the future panics. It drops the
-    /// future then: work that must not be cut in the middle belongs to a task of its own.
+    /// The driver answers Access-Reject itself when [`AccessRequest::deadline`] passes or the future panics.
+    /// It drops the future then: work that must not be cut in the middle belongs to a task of its own.
     fn respond(
         &self,
         request: AccessRequest,
@@ -240,8 +241,8 @@ impl Answer {
         self
     }
 
-    /// Holds the answer back until this long after the *receipt* of the request, but never past its deadline: guesses
-    /// become slow, and how long the decision took does not show.
+    /// Holds the answer back until this long after the *receipt* of the request, but never past its deadline:
+    /// guesses become slow, and how long the decision took does not show.
     pub const fn not_before(mut self, delay: Duration) -> Self {
         self.not_before = delay;
         self

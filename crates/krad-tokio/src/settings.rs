@@ -15,7 +15,8 @@ pub struct Settings {
     pub deadline: Duration,
     /// How long requests in flight may take to finish at shutdown. 5 s.
     pub drain: Duration,
-    /// How long an answer is kept for a duplicate of its request. 30 s, the most that RFC 5080 §2.2.2 suggests.
+    /// How long an answer is kept for a duplicate of its request. 30 s, the most that RFC 5080 §2.2.2
+    /// suggests.
     pub duplicate_life: Duration,
     /// How many requests the table of duplicates of a UDP socket holds. 65,536.
     pub duplicate_capacity: usize,
@@ -23,11 +24,11 @@ pub struct Settings {
     pub datagrams_in_flight: usize,
     /// How many connections a UNIX socket has at a time; more are closed at once. 256.
     pub connections: usize,
-    /// How many requests of one connection may be in flight; no more are read until one is answered. 256, as many as
-    /// there are Identifiers.
+    /// How many requests of one connection may be in flight; no more are read until one is answered. 256, as
+    /// many as there are Identifiers.
     pub connection_in_flight: usize,
-    /// How long a connection may leave a packet incomplete, or a reply unread, before it is closed. 30 s. A connection
-    /// between packets may be idle for ever.
+    /// How long a connection may leave a packet incomplete, or a reply unread, before it is closed. 30 s. A
+    /// connection between packets may be idle for ever.
     pub stall: Duration,
 }
 

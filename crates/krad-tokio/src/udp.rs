@@ -19,8 +19,9 @@ use crate::{
 /// Serves RADIUS on a bound socket until `shutdown`, then lets the requests in flight finish within
 /// [`Settings::drain`].
 ///
-/// A reply leaves from the socket's own address. On a host with several addresses bind one socket per address: replies of
-/// a socket bound to the wildcard address can leave from another one than the client asked.
+/// A reply leaves from the socket's own address. On a host with several addresses bind one socket per
+/// address: replies of a socket bound to the wildcard address can leave from another one than the client
+/// asked.
 pub async fn serve_udp<S: RadiusService>(
     socket: UdpSocket,
     service: Arc<S>,

@@ -14,12 +14,12 @@ use crate::{
     exchange::{Exchange, discard},
 };
 
-/// Serves RADIUS on a UNIX stream socket until `shutdown`, then stops listening, lets the requests in flight finish
-/// within [`Settings::drain`], and closes the connections.
+/// Serves RADIUS on a UNIX stream socket until `shutdown`, then stops listening, lets the requests in flight
+/// finish within [`Settings::drain`], and closes the connections.
 ///
-/// Connections are persistent and pipelined; replies leave as they are ready, and a connection stays open after them. A
-/// packet that cannot be decoded or is not authentic is discarded alone; only a Length that no packet can have ends the
-/// connection, because what follows it cannot be understood.
+/// Connections are persistent and pipelined; replies leave as they are ready, and a connection stays open
+/// after them. A packet that cannot be decoded or is not authentic is discarded alone; only a Length that no
+/// packet can have ends the connection, because what follows it cannot be understood.
 pub fn serve_unix<S: RadiusService>(
     socket: impl Into<UnixSocket>,
     name: impl Into<Arc<str>>,

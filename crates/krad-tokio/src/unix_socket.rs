@@ -42,10 +42,11 @@ impl UnixSocket {
     }
 }
 
-/// Binds a UNIX stream socket at `path`, with the permission bits `mode`, and listens. Called within a tokio runtime.
+/// Binds a UNIX stream socket at `path`, with the permission bits `mode`, and listens. Called within a tokio
+/// runtime.
 ///
-/// The socket of a process that ended is replaced. That of a living one, and anything that is no socket, is left alone.
-/// The directory has to be writable for nobody but the daemon.
+/// The socket of a process that ended is replaced. That of a living one, and anything that is no socket, is
+/// left alone. The directory has to be writable for nobody but the daemon.
 ///
 /// # Errors
 ///

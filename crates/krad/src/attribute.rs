@@ -147,6 +147,12 @@ impl fmt::Debug for Attributes<'_> {
     }
 }
 
+impl fmt::Debug for AttributesIter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.clone()).finish()
+    }
+}
+
 impl<'a> IntoIterator for Attributes<'a> {
     type Item = Attribute<'a>;
     type IntoIter = AttributesIter<'a>;
@@ -157,7 +163,7 @@ impl<'a> IntoIterator for Attributes<'a> {
 }
 
 /// Iterator over [`Attributes`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct AttributesIter<'a> {
     rest: &'a [u8],
 }
@@ -195,7 +201,8 @@ pub(crate) struct AttributeBuffer {
 impl AttributeBuffer {
     /// Appends one attribute of the application's.
     ///
-    /// An empty value is refused: "text of length zero MUST NOT be sent; omit the entire attribute" (RFC 2865 §5).
+    /// An empty value is refused: "text of length zero MUST NOT be sent; omit the entire attribute" (RFC 2865
+    /// §5).
     pub(crate) fn push(&mut self, kind: AttributeType, value: &[u8]) -> Result<(), EncodeError> {
         if value.is_empty() {
             return Err(EncodeError::ValueLength { kind, length: 0 });

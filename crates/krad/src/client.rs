@@ -1,4 +1,5 @@
-//! The client's side: requests to send, replies that are authentic. Retransmission and time belong to the caller.
+//! The client's side: requests to send, replies that are authentic. Retransmission and time belong to the
+//! caller.
 
 use std::fmt;
 
@@ -39,8 +40,8 @@ pub struct RequestBuilder<'s> {
 }
 
 impl<'s> RequestBuilder<'s> {
-    /// Begins an Access-Request (RFC 2865 §4.1). `authenticator` comes from [`RequestAuthenticator::random`], and
-    /// `identifier` is one that no outstanding request of this socket has.
+    /// Begins an Access-Request (RFC 2865 §4.1). `authenticator` comes from [`RequestAuthenticator::random`],
+    /// and `identifier` is one that no outstanding request of this socket has.
     #[must_use]
     pub fn access_request(
         identifier: Identifier,
@@ -110,8 +111,8 @@ impl<'s> RequestBuilder<'s> {
     ///
     /// - [`EncodeError::ValueLength`] if `value` is empty or longer than 253 octets;
     /// - [`EncodeError::PacketLength`] if it does not fit any more;
-    /// - [`EncodeError::Reserved`] for Message-Authenticator, which [`build`](Self::build) writes, and for User-Password,
-    ///   which [`user_password`](Self::user_password) hides.
+    /// - [`EncodeError::Reserved`] for Message-Authenticator, which [`build`](Self::build) writes, and for
+    ///   User-Password, which [`user_password`](Self::user_password) hides.
     pub fn with(mut self, kind: AttributeType, value: &[u8]) -> Result<Self, EncodeError> {
         if matches!(
             kind,
@@ -162,7 +163,8 @@ impl fmt::Debug for RequestBuilder<'_> {
     }
 }
 
-/// A request that waits for its reply: the octets to send, and what proves a reply. The octets are wiped on drop.
+/// A request that waits for its reply: the octets to send, and what proves a reply. The octets are wiped on
+/// drop.
 #[derive(Clone)]
 pub struct PendingRequest {
     octets: Zeroizing<Vec<u8>>,
@@ -185,8 +187,8 @@ impl PendingRequest {
     }
 
     /// Proves that `packet` is the reply to this request: Identifier, Code, Message-Authenticator, Response
-    /// Authenticator. `rule` applies as to requests; a reply with Proxy-State to a client that sent none is the mark of
-    /// a forged one, so `limit_proxy_state` is right for any client that is no proxy.
+    /// Authenticator. `rule` applies as to requests; a reply with Proxy-State to a client that sent none is
+    /// the mark of a forged one, so `limit_proxy_state` is right for any client that is no proxy.
     ///
     /// # Errors
     ///
@@ -256,7 +258,8 @@ impl<'a> Reply<'a> {
         self.attributes().first(AttributeType::STATE)
     }
 
-    /// Reply-Message attributes (RFC 2865 §5.18), in order: text from a peer, to be escaped before it is shown.
+    /// Reply-Message attributes (RFC 2865 §5.18), in order: text from a peer, to be escaped before it is
+    /// shown.
     pub fn reply_messages(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         self.attributes().all(AttributeType::REPLY_MESSAGE)
     }

@@ -33,11 +33,13 @@ pub enum DecodeError {
     },
 }
 
-/// Why a decoded packet is not authentic, or not one that this end handles. Discard silently, timers untouched.
+/// Why a decoded packet is not authentic, or not one that this end handles. Discard silently, timers
+/// untouched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum VerifyError {
-    /// A server handles Access-Request and Status-Server; a client handles Access-Accept, -Reject and -Challenge.
+    /// A server handles Access-Request and Status-Server; a client handles Access-Accept, -Reject and
+    /// -Challenge.
     #[error("unexpected {0}")]
     UnexpectedCode(Code),
     /// The reply belongs to another request.
@@ -101,7 +103,8 @@ pub enum EncodeError {
     Reserved(AttributeType),
 }
 
-/// Why the boundaries of packets on a stream are lost: close the connection, nothing that follows can be trusted.
+/// Why the boundaries of packets on a stream are lost: close the connection, nothing that follows can be
+/// trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FramingError {

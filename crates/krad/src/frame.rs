@@ -29,7 +29,8 @@ pub fn bytes_needed(buffer: &[u8]) -> Result<usize, FramingError> {
 
 /// Cuts a stream into packets, however it arrives.
 ///
-/// It owns one buffer of fixed size, wiped on drop, and copies nothing for the common case of a whole packet per read.
+/// It owns one buffer of fixed size, wiped on drop, and copies nothing for the common case of a whole packet
+/// per read.
 ///
 /// ```
 /// # use krad::StreamDecoder;
@@ -79,7 +80,8 @@ impl StreamDecoder {
         Ok(packet)
     }
 
-    /// Where the next octets of the stream belong; never empty once [`next_packet`](Self::next_packet) returned `None`.
+    /// Where the next octets of the stream belong; never empty once [`next_packet`](Self::next_packet)
+    /// returned `None`.
     pub fn space(&mut self) -> &mut [u8] {
         if self.start == self.end {
             (self.start, self.end) = (0, 0);

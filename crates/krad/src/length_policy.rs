@@ -4,16 +4,17 @@ use crate::AttributeType;
 
 /// Which value lengths are permitted, per attribute type.
 ///
-/// Attributes have grown since RFC 2865, and an unknown attribute is no reason to drop a packet; libkrad decides
-/// otherwise. It permits what its table permits and discards the whole packet for anything else, so this policy also
-/// tells whether a reply can be read by a KDC.
+/// Attributes have grown since RFC 2865, and an unknown attribute is no reason to drop a packet; libkrad
+/// decides otherwise. It permits what its table permits and discards the whole packet for anything else, so
+/// this policy also tells whether a reply can be read by a KDC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 #[non_exhaustive]
 pub enum LengthPolicy {
     /// Any attribute with a value of 0 to 253 octets.
     #[default]
     Rfc2865,
-    /// The table of MIT libkrad 1.22. Earlier releases differ in one row: they do not know Message-Authenticator.
+    /// The table of MIT libkrad 1.22. Earlier releases differ in one row: they do not know
+    /// Message-Authenticator.
     Libkrad,
 }
 

@@ -7,7 +7,8 @@ use crate::{
     Attribute, AttributeType, Packet, RequestAuthenticator, SharedSecret, VerifyError, packet::Header,
 };
 
-/// Whether a packet without Message-Authenticator is authentic. One that is present is verified under every rule.
+/// Whether a packet without Message-Authenticator is authentic. One that is present is verified under every
+/// rule.
 ///
 /// Without it, anyone on the path between client and server can turn an Access-Reject into an Access-Accept
 /// (CVE-2024-3596), whatever the shared secret.
@@ -18,13 +19,14 @@ pub enum MessageAuthenticatorRule {
     Required,
     /// Take a packet without it, as clients older than 2024 send. On a network this is for a transition.
     IfPresent {
-        /// Discard a packet that carries Proxy-State but no Message-Authenticator. A client that is no proxy never sends
-        /// Proxy-State, and the known attack needs it in the request and in the reply.
+        /// Discard a packet that carries Proxy-State but no Message-Authenticator. A client that is no proxy
+        /// never sends Proxy-State, and the known attack needs it in the request and in the reply.
         limit_proxy_state: bool,
     },
 }
 
-/// `HMAC-MD5(Code, Identifier, Length, Request Authenticator, Attributes)` with the value itself taken as zero.
+/// `HMAC-MD5(Code, Identifier, Length, Request Authenticator, Attributes)` with the value itself taken as
+/// zero.
 pub(crate) fn message_authenticator(
     header: Header,
     length: u16,

@@ -1,5 +1,7 @@
 //! Packets (RFC 2865 §3).
 
+use std::fmt;
+
 use nom::{
     IResult, Parser,
     bytes::complete::take,
@@ -20,10 +22,11 @@ pub const MIN_PACKET_LENGTH: usize = 20;
 pub const MAX_PACKET_LENGTH: usize = 4096;
 
 /// A packet whose form is right. Whether it is authentic is not known yet: a server asks
-/// [`authenticate`](Packet::authenticate), a client [`PendingRequest::verify`](crate::PendingRequest::verify).
+/// [`authenticate`](Packet::authenticate), a client
+/// [`PendingRequest::verify`](crate::PendingRequest::verify).
 ///
 /// It borrows the octets that it was decoded from; decoding allocates nothing.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Packet<'a> {
     header: Header,
     /// Exactly Length octets.
@@ -31,7 +34,7 @@ pub struct Packet<'a> {
 }
 
 /// What the first 20 octets say, without Length.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(crate) struct Header {
     pub(crate) code: Code,
     pub(crate) identifier: Identifier,
@@ -107,6 +110,17 @@ impl<'a> Packet<'a> {
     }
 }
 
+/// Shows what kind of packet it is, not the values of its attributes.
+impl fmt::Debug for Packet<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Packet")
+            .field("code", &self.code())
+            .field("identifier", &self.identifier().0)
+            .field("attributes", &self.attributes())
+            .finish_non_exhaustive()
+    }
+}
+
 /// Code, Identifier, Length, Authenticator.
 fn header(input: &[u8]) -> IResult<&[u8], (Header, u16)> {
     let authenticator = map_opt(take(16_usize), |octets: &[u8]| octets.try_into().ok());
@@ -141,8 +155,8 @@ pub(crate) enum Signature<'a> {
 
 /// Encodes a packet; a Message-Authenticator, if wanted, stands first.
 ///
-/// The Message-Authenticator is computed with the *Request* Authenticator in the header, in both directions, and the
-/// Response Authenticator covers the finished Message-Authenticator (RFC 3579 §3.2).
+/// The Message-Authenticator is computed with the *Request* Authenticator in the header, in both directions,
+/// and the Response Authenticator covers the finished Message-Authenticator (RFC 3579 §3.2).
 pub(crate) fn encode(
     header: Header,
     signature: Signature<'_>,

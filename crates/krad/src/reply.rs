@@ -9,12 +9,13 @@ use crate::{
 /// What the client at the other end needs a reply to look like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub enum ReplyStyle {
-    /// Every reply carries a Message-Authenticator, as its first attribute: for clients on a network. It protects even
-    /// a client that does not verify it.
+    /// Every reply carries a Message-Authenticator, as its first attribute: for clients on a network. It
+    /// protects even a client that does not verify it.
     #[default]
     Network,
-    /// For MIT libkrad, so for a KDC: a Message-Authenticator only if the request carried one, and only attributes that
-    /// [`LengthPolicy::Libkrad`] permits. Others are left out, because libkrad discards a reply that has one of them.
+    /// For MIT libkrad, so for a KDC: a Message-Authenticator only if the request carried one, and only
+    /// attributes that [`LengthPolicy::Libkrad`] permits. Others are left out, because libkrad discards a
+    /// reply that has one of them.
     Libkrad,
 }
 
@@ -41,7 +42,8 @@ impl<'a> ReplyBuilder<'a> {
     ///
     /// - [`EncodeError::ValueLength`] if `value` is empty or longer than 253 octets;
     /// - [`EncodeError::PacketLength`] if it does not fit any more;
-    /// - [`EncodeError::Reserved`] for Message-Authenticator and Proxy-State, which [`sign`](Self::sign) writes.
+    /// - [`EncodeError::Reserved`] for Message-Authenticator and Proxy-State, which [`sign`](Self::sign)
+    ///   writes.
     pub fn with(mut self, kind: AttributeType, value: &[u8]) -> Result<Self, EncodeError> {
         if matches!(
             kind,
@@ -53,8 +55,8 @@ impl<'a> ReplyBuilder<'a> {
         Ok(self)
     }
 
-    /// Encodes the reply: Message-Authenticator if `style` wants one, the attributes as appended, then the request's
-    /// Proxy-State attributes, unchanged and in order (RFC 2865 §5.33).
+    /// Encodes the reply: Message-Authenticator if `style` wants one, the attributes as appended, then the
+    /// request's Proxy-State attributes, unchanged and in order (RFC 2865 §5.33).
     ///
     /// # Errors
     ///

@@ -8,7 +8,8 @@ use crate::{
     message_authenticator::verify_message_authenticator, packet::Header, reveal_user_password,
 };
 
-/// An Access-Request or Status-Server that passed every rule of authenticity. Only [`Packet::authenticate`] makes one.
+/// An Access-Request or Status-Server that passed every rule of authenticity. Only [`Packet::authenticate`]
+/// makes one.
 ///
 /// Without Message-Authenticator, nothing in a request proves that the sender knows the shared secret: under
 /// [`MessageAuthenticatorRule::IfPresent`] the proof is only that nothing contradicts it.
@@ -22,13 +23,14 @@ pub struct Request<'a> {
 impl<'a> Packet<'a> {
     /// Applies the server's rules of authenticity.
     ///
-    /// Exactly one Message-Authenticator of 16 octets is verified wherever it stands (RFC 3579 §3.2). A packet without
-    /// one is refused if `rule` says so, if it carries EAP-Message (RFC 3579 §3.1), or if it is a Status-Server, whatever
-    /// the rule (RFC 5997 §3).
+    /// Exactly one Message-Authenticator of 16 octets is verified wherever it stands (RFC 3579 §3.2). A
+    /// packet without one is refused if `rule` says so, if it carries EAP-Message (RFC 3579 §3.1), or if it
+    /// is a Status-Server, whatever the rule (RFC 5997 §3).
     ///
     /// # Errors
     ///
-    /// [`VerifyError`]: discard the packet silently, and leave the table of duplicates alone (RFC 5080 §2.2.2).
+    /// [`VerifyError`]: discard the packet silently, and leave the table of duplicates alone (RFC 5080
+    /// §2.2.2).
     pub fn authenticate(
         self,
         secret: &'a SharedSecret,
@@ -117,7 +119,8 @@ impl<'a> Request<'a> {
         self.attributes().first(AttributeType::NAS_IDENTIFIER)
     }
 
-    /// Service-Type (RFC 2865 §5.6), `None` if there is none of four octets. A KDC sends 8, Authenticate Only.
+    /// Service-Type (RFC 2865 §5.6), `None` if there is none of four octets. A KDC sends 8, Authenticate
+    /// Only.
     #[must_use]
     pub fn service_type(&self) -> Option<u32> {
         let value = self.attributes().first(AttributeType::SERVICE_TYPE)?;
@@ -157,7 +160,8 @@ impl<'a> Request<'a> {
     }
 }
 
-/// A [`Request`] that owns its octets, as [`PathBuf`](std::path::PathBuf) is to `Path`; they are wiped on drop.
+/// A [`Request`] that owns its octets, as [`PathBuf`](std::path::PathBuf) is to `Path`; they are wiped on
+/// drop.
 #[derive(Clone)]
 pub struct RequestBuf {
     header: Header,

@@ -6,10 +6,11 @@ use hmac::{Hmac, KeyInit};
 use md5::Md5;
 use zeroize::Zeroizing;
 
-/// The secret that a client and a server share. Cheap to clone: clones share the octets, wiped with the last one.
+/// The secret that a client and a server share. Cheap to clone: clones share the octets, wiped with the last
+/// one.
 ///
-/// The empty secret marks a UNIX socket: there the kernel says who the peer is, and libkrad computes every digest over
-/// no secret at all. Anything that crosses a network needs 24 random octets or more.
+/// The empty secret marks a UNIX socket: there the kernel says who the peer is, and libkrad computes every
+/// digest over no secret at all. Anything that crosses a network needs 24 random octets or more.
 ///
 /// ```
 /// # use krad::SharedSecret;

@@ -39,9 +39,11 @@ pub fn hide_user_password(
     Ok(hidden)
 }
 
-/// Recovers a password from its hidden octets. Trailing NULs are padding, so they are stripped; the result can be empty.
+/// Recovers a password from its hidden octets. Trailing NULs are padding, so they are stripped; the result
+/// can be empty.
 ///
-/// With another secret or authenticator than the sender's, the result is noise: only a Message-Authenticator tells.
+/// With another secret or authenticator than the sender's, the result is noise: only a Message-Authenticator
+/// tells.
 ///
 /// # Errors
 ///

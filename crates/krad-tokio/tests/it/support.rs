@@ -23,8 +23,8 @@ use tokio::{
 
 pub const SECRET: &[u8] = b"a secret of this client alone";
 
-/// `accept`, `reject`, `challenge`, `slow-reject` (after 1 s), `hold…` (accepted when released), `never`, `panic`,
-/// `oversize`; anything else is rejected.
+/// `accept`, `reject`, `challenge`, `slow-reject` (after 1 s), `hold…` (accepted when released), `never`,
+/// `panic`, `oversize`; anything else is rejected.
 pub struct TestService {
     pub decisions: AtomicUsize,
     pub repeated: AtomicUsize,

@@ -50,7 +50,7 @@ fn every_flipped_bit_is_noticed() {
         let mut flipped = octets.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
         let secret = SharedSecret::new(b"foo");
-        let refused =
+        let accepted =
             Packet::decode(&flipped).is_ok_and(|packet| packet.authenticate(&secret, REQUIRED).is_ok());
         assert!(!accepted, "bit {bit}");
     }
@@ -133,7 +133,8 @@ fn message_authenticator_that_does_not_count() {
     }
 }
 
-/// RFC 3579 §3.2 does not say where it stands, so it is verified wherever it stands, and with an empty secret too.
+/// RFC 3579 §3.2 does not say where it stands, so it is verified wherever it stands, and with an empty secret
+/// too.
 #[test]
 fn message_authenticator_at_every_position() {
     use hmac::{Hmac, KeyInit, Mac};
@@ -270,21 +271,48 @@ fn replies_that_are_not_ours() {
     );
 }
 
+/// Proxy-State in a reply to a client that sent none: refused, unless a Message-Authenticator vouches for it.
+#[test]
+fn a_reply_with_proxy_state_that_nobody_sent() {
+    let secret = SharedSecret::new(b"foo");
+    let proxied = RequestBuilder::access_request(Identifier(1), [5; 16].into(), &secret)
+        .with(AttributeType::PROXY_STATE, b"collision")
+        .and_then(|b| b.dangerous_omit_message_authenticator().build())
+        .unwrap();
+    let request = Packet::decode(proxied.octets())
+        .unwrap()
+        .authenticate(&secret, LENIENT)
+        .unwrap();
+    let reply = request.reply(Code::ACCESS_REJECT);
+    let without_mac = reply.sign(ReplyStyle::Libkrad).unwrap();
+    let packet = Packet::decode(&without_mac).unwrap();
+    let refused = proxied.verify(packet, IF_PRESENT).unwrap_err();
+    assert_eq!(refused, VerifyError::ProxyStateWithoutMessageAuthenticator);
+    assert_eq!(
+        proxied.verify(packet, LENIENT).unwrap().code(),
+        Code::ACCESS_REJECT
+    );
+    let with_mac = reply.sign(ReplyStyle::Network).unwrap();
+    proxied
+        .verify(Packet::decode(&with_mac).unwrap(), IF_PRESENT)
+        .unwrap();
+}
+
 #[test]
 fn nothing_secret_in_debug() {
     let secret = SharedSecret::new(b"hunter2hunter2");
     let pending = pending(&secret);
-    let request = Packet::decode(pending.octets())
-        .unwrap()
-        .authenticate(&secret, REQUIRED)
-        .unwrap();
+    let packet = Packet::decode(pending.octets()).unwrap();
+    let shown = "Packet { code: Code(Access-Request), identifier: 42, attributes: \
+        [Message-Authenticator (16 octets), User-Name (8 octets)], .. }";
+    assert_eq!(format!("{packet:?}"), shown);
+    let request = packet.authenticate(&secret, REQUIRED).unwrap();
+    let reply = request.reply(Code::ACCESS_ACCEPT);
     let shown = format!(
-        "{secret:?} {pending:?} {:?} {:?}",
-        request.to_buf(),
-        request.reply(Code::ACCESS_ACCEPT)
+        "{secret:?} {pending:?} {request:?} {:?} {reply:?}",
+        request.to_buf()
     );
-    assert!(
-        !shown.contains("hunter2") && !shown.contains("testUser"),
-        "{shown}"
-    );
+    for hidden in ["hunter2", "testUser", "104, 117", "116, 101", "172, 157"] {
+        assert!(!shown.contains(hidden), "{shown}");
+    }
 }

@@ -2,12 +2,12 @@
 
 use krad::{
     AttributeType, Code, DecodeError, EncodeError, Identifier, LengthPolicy, Packet, RequestBuilder,
-    SharedSecret,
+    SharedSecret, bytes_needed,
 };
 
 use crate::{
     hex::{authenticator, hex},
-    vectors::{REQUEST_UNIX, REQUEST_WITH_MAC, REQUEST_WITHOUT_MAC},
+    vectors::{REPLIES, REQUEST_UNIX, REQUEST_WITH_MAC, REQUEST_WITHOUT_MAC},
 };
 
 /// A packet with these attributes and a right Length.
@@ -118,17 +118,22 @@ fn libkrad_lengths() {
 
 #[test]
 fn truncated_at_every_length() {
-    for request in [REQUEST_WITH_MAC, REQUEST_WITHOUT_MAC, REQUEST_UNIX] {
-        let octets = hex(request);
+    let requests = [REQUEST_WITH_MAC, REQUEST_WITHOUT_MAC, REQUEST_UNIX];
+    for valid in requests.into_iter().chain(REPLIES.iter().map(|row| row.5)) {
+        let octets = hex(valid);
         let length = u16::try_from(octets.len()).unwrap();
         for available in 0..octets.len() {
+            let truncated = &octets[..available];
             let expected = if available < 20 {
                 DecodeError::Header(available)
             } else {
                 DecodeError::Truncated { length, available }
             };
-            assert_eq!(Packet::decode(&octets[..available]).unwrap_err(), expected);
+            assert_eq!(Packet::decode(truncated).unwrap_err(), expected);
+            let missing = if available < 4 { 4 } else { octets.len() } - available;
+            assert_eq!(bytes_needed(truncated), Ok(missing));
         }
+        Packet::decode(&octets).unwrap();
     }
 }
 
@@ -157,7 +162,8 @@ fn longest_packet() {
     assert_eq!(full(250).unwrap_err(), EncodeError::PacketLength(4097));
 }
 
-/// Lengths of packets whose only attribute is a password: 38, 38, 38, 54, 150 octets, 18 more with Message-Authenticator.
+/// Lengths of packets whose only attribute is a password: 38, 38, 38, 54, 150 octets, 18 more with
+/// Message-Authenticator.
 #[test]
 fn password_lengths() {
     let secret = SharedSecret::new(b"foo");

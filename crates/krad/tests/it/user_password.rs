@@ -1,6 +1,7 @@
 //! RFC 2865 §5.2, as libkrad does it.
 
 use krad::{EncodeError, SharedSecret, UserPasswordError, hide_user_password, reveal_user_password};
+use sha2::{Digest, Sha256};
 
 use crate::hex::{authenticator, hex};
 
@@ -56,6 +57,8 @@ fn longest_password() {
     let (secret, ra) = (SharedSecret::new(b"foo"), authenticator(AUTHENTICATOR));
     let hidden = hide_user_password(&[b'a'; 128], &secret, &ra).unwrap();
     assert_eq!(hidden[112..], hex("733e3a5dca0bd507d847ec0ed5feb19a"));
+    let digest = "20933564e0ac8ad9f5faa53169d61200b93dc8f05585db47658b3de01debb6be";
+    assert_eq!(Sha256::digest(&*hidden).as_slice(), hex(digest));
     assert_eq!(*reveal_user_password(&hidden, &secret, &ra).unwrap(), [b'a'; 128]);
     for length in [129, 200] {
         let refused = hide_user_password(&vec![b'a'; length], &secret, &ra).unwrap_err();

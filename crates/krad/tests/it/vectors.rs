@@ -104,7 +104,7 @@ fn our_requests_are_those_of_libkrad() {
 }
 
 /// A row of [`REPLIES`]: (request, secret, code, attributes, style, reply).
-type ReplyRow = (
+pub type ReplyRow = (
     &'static str,
     &'static str,
     Code,
@@ -113,7 +113,7 @@ type ReplyRow = (
     &'static str,
 );
 
-const REPLIES: [ReplyRow; 8] = [
+pub const REPLIES: [ReplyRow; 8] = [
     (
         REQUEST_WITHOUT_MAC,
         "foo",
@@ -277,6 +277,22 @@ fn rfc_2865_section_7_2() {
         reply = reply.with(attribute.kind, attribute.value).unwrap();
     }
     assert_eq!(reply.sign(ReplyStyle::Libkrad).unwrap(), reply_octets);
+}
+
+/// libkrad's own test of attribute sets: no Message-Authenticator, an authenticator of zeros.
+#[test]
+fn attribute_set_of_libkrad() {
+    let secret = SharedSecret::new(b"foo");
+    let pending = RequestBuilder::access_request(Identifier(0), [0; 16].into(), &secret)
+        .dangerous_omit_message_authenticator()
+        .user_name(b"testUser")
+        .and_then(|b| b.user_password(b"accept"))
+        .and_then(RequestBuilder::build)
+        .unwrap();
+    assert_eq!(
+        pending.octets()[20..],
+        hex("010a7465737455736572 0212588dffda37f9e4ca19ae49b7166d5827")
+    );
 }
 
 #[test]

@@ -78,17 +78,17 @@ CREATE TABLE tokens (
 
 -- Verdicts that may be asked for again. A twin's row names the packet that was accepted first.
 CREATE TABLE acceptances (
-    packet      BLOB    PRIMARY KEY CHECK (length(packet) = 32),
     user_id     INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    packet      BLOB    NOT NULL CHECK (length(packet) = 32),
     client_id   INTEGER NOT NULL,
     credential  BLOB    NOT NULL CHECK (length(credential) = 32),
     token_id    INTEGER NOT NULL REFERENCES tokens (id) ON DELETE CASCADE,
     matched     INTEGER NOT NULL,
     accepted_at INTEGER NOT NULL,
-    twin_of     BLOB    CHECK (length(twin_of) = 32)
+    twin_of     BLOB    CHECK (length(twin_of) = 32),
+    PRIMARY KEY (user_id, packet)
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX acceptances_by_user ON acceptances (user_id);
 CREATE INDEX acceptances_by_time ON acceptances (accepted_at);
 
 CREATE TABLE clients (

@@ -1,0 +1,178 @@
+//! A store in a directory of its own, and decisions made as the daemon makes them.
+
+use otp_core::{Hotp, HotpState, TokenKey};
+use otp_store::{Commit, MissingUsers, NewToken, Paths, Store, StoreError};
+use otp_validation::{
+    Attempt, Client, ClientId, Decision, Progress, Reason, TokenId, TokenMode, TokenStatus, UnixTime,
+    UserName, decide,
+};
+use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
+use tempfile::TempDir;
+
+pub const NOW: UnixTime = UnixTime(1_800_000_000);
+/// RFC 4226 Appendix D.
+pub const SEED: &[u8] = b"12345678901234567890";
+
+pub struct Fixture {
+    pub dir: TempDir,
+    pub paths: Paths,
+    pub store: Store,
+    pub rng: StdRng,
+}
+
+impl Fixture {
+    pub fn new() -> Self {
+        let mut rng = StdRng::seed_from_u64(1);
+        let dir = tempfile::tempdir().unwrap();
+        let paths = Paths::new(dir.path().join("state"));
+        Store::init(&paths, NOW, &mut rng).unwrap();
+        let store = Store::open(&paths).unwrap();
+        Self {
+            dir,
+            paths,
+            store,
+            rng,
+        }
+    }
+
+    /// Another handle that shares nothing but the files, as another process has it.
+    pub fn reopen(&self) -> Store {
+        Store::open(&self.paths).unwrap()
+    }
+
+    pub fn add_hotp(&mut self, user: &str, label: &str, seed: &[u8], next: u64) -> TokenId {
+        let token = hotp_token(user, label, seed, next);
+        self.store
+            .add_tokens(&[token], MissingUsers::Create, &mut self.rng)
+            .unwrap()[0]
+    }
+
+    /// A connection that knows no rules.
+    pub fn sql(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.paths.state_dir.join("otp.db")).unwrap()
+    }
+}
+
+pub fn name(text: &str) -> UserName {
+    UserName::parse(text.as_bytes()).unwrap()
+}
+
+pub fn hotp_token(user: &str, label: &str, seed: &[u8], next: u64) -> NewToken {
+    NewToken {
+        user: name(user),
+        label: label.into(),
+        key: TokenKey::new(seed).unwrap(),
+        mode: TokenMode::Hotp {
+            hotp: Hotp::default(),
+            state: HotpState { next },
+            look_ahead: 10,
+        },
+        status: TokenStatus::Active,
+        created_at: NOW,
+    }
+}
+
+pub fn code(seed: &[u8], counter: u64) -> String {
+    Hotp::default()
+        .generate(&TokenKey::new(seed).unwrap(), counter)
+        .as_str()
+        .to_owned()
+}
+
+/// A client without grace: every packet is an attempt of its own.
+pub fn nas() -> Client {
+    Client {
+        id: ClientId(77),
+        name: "nas".into(),
+        enabled: true,
+        grammar: None,
+        repeat_grace: 0,
+    }
+}
+
+pub fn kdc() -> Client {
+    Client {
+        id: ClientId(1),
+        name: "kdc".into(),
+        enabled: true,
+        grammar: None,
+        repeat_grace: 5,
+    }
+}
+
+/// What `decide` makes of one packet on the present snapshot.
+pub fn decision(
+    store: &Store,
+    user: &str,
+    client: &Client,
+    code: &str,
+    packet: &[u8],
+) -> (Snapshot, Decision) {
+    decision_at(NOW, store, user, client, code, packet)
+}
+
+pub fn decision_at(
+    now: UnixTime,
+    store: &Store,
+    user: &str,
+    client: &Client,
+    code: &str,
+    packet: &[u8],
+) -> (Snapshot, Decision) {
+    let account = store.account(&name(user)).unwrap().expect("a user");
+    let attempt = Attempt {
+        credential: code.as_bytes(),
+        credential_digest: store.digests().credential(account.user.id, code.as_bytes()),
+        packet: store.digests().packet(client.id, packet),
+    };
+    let decision = match decide(&account, client, &attempt, now) {
+        Progress::Decided(decision) => decision,
+        Progress::NeedsPassword(_) => panic!("no password was set"),
+    };
+    (
+        Snapshot {
+            user: account.user.id,
+            version: account.version,
+        },
+        decision,
+    )
+}
+
+/// What a commit needs of a snapshot.
+#[derive(Clone, Copy, Debug)]
+pub struct Snapshot {
+    pub user: otp_validation::UserId,
+    pub version: otp_validation::AccountVersion,
+}
+
+/// Through the writer thread.
+pub fn commit(store: &Store, at: Snapshot, decision: Decision) -> Result<Commit, StoreError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(store.commit(at.user, at.version, decision))
+}
+
+/// Decides and commits until there is no conflict; `true` if accepted.
+pub fn attempt(store: &Store, user: &str, client: &Client, code: &str, packet: &[u8]) -> (bool, Reason) {
+    loop {
+        let (at, decision) = decision(store, user, client, code, packet);
+        let reason = decision.reason;
+        match commit(store, at, decision).unwrap() {
+            Commit::Accepted(_) => return (true, reason),
+            Commit::Recorded => return (false, reason),
+            Commit::Conflict => {}
+        }
+    }
+}
+
+pub fn random_packet(rng: &mut StdRng) -> [u8; 32] {
+    let mut packet = [0; 32];
+    rng.fill_bytes(&mut packet);
+    packet
+}
+
+pub fn next_counter(store: &Store, user: &str) -> u64 {
+    match store.account(&name(user)).unwrap().unwrap().tokens[0].mode {
+        TokenMode::Hotp { state, .. } => state.next,
+        TokenMode::Totp { .. } => panic!("a HOTP token"),
+    }
+}

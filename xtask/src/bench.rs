@@ -6,7 +6,7 @@ use crate::step::Step;
 
 /// Runs the benchmarks whose names contain `filter`.
 pub(crate) fn run(filter: Option<&str>) -> anyhow::Result<ExitCode> {
-    let step = Step::new("benchmarks", "cargo bench --package benches --benches --");
+    let step = Step::new("benchmarks", "cargo bench --package benches --bench * --");
     let step = match filter {
         Some(filter) => step.arg(filter),
         None => step,

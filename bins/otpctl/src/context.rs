@@ -66,8 +66,9 @@ impl Context {
     pub(crate) fn result(&mut self, value: &impl Serialize, text: &str) -> Result<(), Failure> {
         let stdout = &mut self.io.stdout;
         if self.json {
-            let line = serde_json::to_string(value).map_err(std::io::Error::from)?;
-            writeln!(stdout, "{line}")?;
+            // A generated secret may be part of it.
+            let line = Zeroizing::new(serde_json::to_string(value).map_err(std::io::Error::from)?);
+            writeln!(stdout, "{}", *line)?;
         } else {
             stdout.write_all(text.as_bytes())?;
         }
@@ -97,6 +98,10 @@ impl Context {
 
     /// Reports a failure on standard error and returns its exit.
     pub(crate) fn report(&mut self, failure: &Failure) -> Exit {
+        if failure.is_broken_pipe() {
+            // Whoever read the results has seen enough.
+            return failure.exit;
+        }
         let messages = failure.messages();
         let stderr = &mut self.io.stderr;
         if self.json {

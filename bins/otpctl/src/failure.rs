@@ -58,6 +58,13 @@ impl Failure {
         }
     }
 
+    /// Whether nobody reads standard output any more.
+    pub(crate) fn is_broken_pipe(&self) -> bool {
+        self.cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
     /// The messages of the cause and of everything beneath it, the outermost first.
     pub(crate) fn messages(&self) -> Vec<String> {
         let mut messages = vec![self.cause.to_string()];

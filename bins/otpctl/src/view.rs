@@ -136,4 +136,9 @@ impl ClientView {
             created_at: client.created_at.0,
         }
     }
+
+    /// One word for whether it may ask.
+    pub(crate) fn state(&self) -> &'static str {
+        if self.enabled { "enabled" } else { "disabled" }
+    }
 }

@@ -7,6 +7,7 @@ use otp_core::base32;
 use otp_store::{ClientRecord, ClientSecret, MessageAuthenticatorRule, NewClient, Store};
 use otp_validation::Grammar;
 use rand::Rng;
+use serde::Serialize;
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -19,6 +20,10 @@ use crate::{
     view::ClientView,
 };
 
+/// Said whenever a client is exempted.
+const MISSING_MESSAGE_AUTHENTICATOR: &str = "requests of this client need no Message-Authenticator: whoever can change packets \
+     on the way can turn a rejection into an acceptance (CVE-2024-3596); update the client, then say \
+     `otpctl client set NAME --require-message-authenticator`";
 /// Octets of randomness in a generated secret.
 const GENERATED: usize = 32;
 /// The fewest octets that a secret should have (RFC 2865 §3).
@@ -26,12 +31,15 @@ const ADVISED: usize = 16;
 /// The fewest octets that a secret must have: fewer are guessed from one captured packet.
 const SHORTEST: usize = 8;
 
-/// Add, list and remove RADIUS clients: VPN gateways, access points, servers with PAM.
+/// Add, list and change RADIUS clients: VPN gateways, access points, servers with PAM.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     Add(Add),
     List(List),
     Show(Show),
+    Set(Set),
+    Disable(Disable),
+    Enable(Enable),
     Rm(Rm),
 }
 
@@ -41,6 +49,9 @@ impl Command {
             Self::Add(command) => command.run(context),
             Self::List(command) => command.run(context),
             Self::Show(command) => command.run(context),
+            Self::Set(command) => command.run(context),
+            Self::Disable(Disable { names }) => set_enabled(names, false, context),
+            Self::Enable(Enable { names }) => set_enabled(names, true, context),
             Self::Rm(command) => command.run(context),
         }
     }
@@ -91,11 +102,14 @@ impl Add {
         } else {
             generate_secret(context)
         };
+        if self.address.prefix_len() == 0 {
+            context.warn(&format!(
+                "{} is every address there is: whoever knows the secret is this client",
+                self.address
+            ));
+        }
         let message_authenticator = if self.dangerous_allow_missing_message_authenticator {
-            context.warn(
-                "requests of this client need no Message-Authenticator: whoever can change packets on the way can turn a \
-                 rejection into an acceptance (CVE-2024-3596); update the client and add it again without this option",
-            );
+            context.warn(MISSING_MESSAGE_AUTHENTICATOR);
             MessageAuthenticatorRule::IfPresent
         } else {
             MessageAuthenticatorRule::Required
@@ -118,13 +132,20 @@ impl Add {
         store.add_client(&client, &mut context.io.rng)?;
         let view = ClientView::new(&find(&store, &self.name)?);
 
-        let generated = (!self.secret).then(|| String::from_utf8_lossy(&secret));
-        let text = match &generated {
+        let generated = if self.secret {
+            None
+        } else {
+            std::str::from_utf8(&secret).ok()
+        };
+        let text = match generated {
             // The secret alone, so that it can go straight to a file.
             Some(secret) => format!("{secret}\n"),
             None => format!("Added client {} for {}.\n", text::escape(&self.name), view.source),
         };
-        let value = json!({ "client": view, "secret": generated });
+        let value = Added {
+            client: &view,
+            secret: generated,
+        };
         if generated.is_some() {
             context.note(&format!(
                 "added client {} for {}; its secret is printed on standard output, this once",
@@ -134,6 +155,14 @@ impl Add {
         context.result(&value, &text)?;
         Ok(Exit::Ok)
     }
+}
+
+/// The result; the secret is borrowed, so that it is not copied once more.
+#[derive(Serialize)]
+struct Added<'a> {
+    client: &'a ClientView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<&'a str>,
 }
 
 /// List the clients.
@@ -149,9 +178,13 @@ impl List {
                 client.source.clone(),
                 client.grammar.unwrap_or("user's").to_owned(),
                 client.message_authenticator.to_owned(),
+                client.state().to_owned(),
             ]
         });
-        let text = text::table(["CLIENT", "SOURCE", "CREDENTIAL", "MESSAGE-AUTHENTICATOR"], rows);
+        let text = text::table(
+            ["CLIENT", "SOURCE", "CREDENTIAL", "MESSAGE-AUTHENTICATOR", "STATE"],
+            rows,
+        );
         context.result(&json!({ "clients": clients }), &text)?;
         Ok(Exit::Ok)
     }
@@ -184,10 +217,7 @@ impl Show {
         let mut lines = vec![
             ("client", client.name.clone()),
             ("source", client.source.clone()),
-            (
-                "state",
-                if client.enabled { "enabled" } else { "disabled" }.to_owned(),
-            ),
+            ("state", client.state().to_owned()),
             ("credential", client.grammar.unwrap_or("as the user's").to_owned()),
             ("repeat grace", format!("{} s", client.repeat_grace)),
             ("reject delay", format!("{} ms", client.reject_delay)),
@@ -213,6 +243,121 @@ impl Show {
         context.result(&value, &text::pairs(lines))?;
         Ok(Exit::Ok)
     }
+}
+
+/// Change the settings of a client; its secret and address stay.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  otpctl client set vpn --grammar otp
+  otpctl client set kdc --repeat-grace 0
+  otpctl client set old-nas --dangerous-allow-missing-message-authenticator
+  otpctl client set old-nas --require-message-authenticator
+
+The daemon applies the settings from the next packet on.")]
+#[group(required = true, multiple = true)]
+pub(crate) struct Set {
+    /// Name.
+    #[arg(group = "name_of_client")]
+    name: String,
+    /// How credentials through this client are composed: otp, password+otp, otp+password; `user` leaves it to the user.
+    #[arg(long, value_parser = parse_client_grammar)]
+    grammar: Option<ClientGrammar>,
+    /// Accept the same complete credential again in another packet within this time, up to three times.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(0..=30))]
+    repeat_grace: Option<u32>,
+    /// Answer rejections no earlier than this after receipt.
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(0..=3000))]
+    reject_delay: Option<u64>,
+    /// Discard requests without Message-Authenticator.
+    #[arg(long, conflicts_with = "dangerous_allow_missing_message_authenticator")]
+    require_message_authenticator: bool,
+    /// Take requests without Message-Authenticator: whoever is on the path can then forge answers.
+    #[arg(long)]
+    dangerous_allow_missing_message_authenticator: bool,
+}
+
+/// A grammar, or none of the client's own.
+#[derive(Clone, Copy, Debug)]
+struct ClientGrammar(Option<Grammar>);
+
+fn parse_client_grammar(text: &str) -> Result<ClientGrammar, String> {
+    match text {
+        "user" => Ok(ClientGrammar(None)),
+        _ => parse_grammar(text)
+            .map(|grammar| ClientGrammar(Some(grammar)))
+            .map_err(|error| error.to_string()),
+    }
+}
+
+impl Set {
+    fn run(&self, context: &mut Context) -> Result<Exit, Failure> {
+        let store = context.store()?;
+        if self.dangerous_allow_missing_message_authenticator {
+            context.warn(MISSING_MESSAGE_AUTHENTICATOR);
+        }
+        find(&store, &self.name)?;
+        store.change_client(&self.name, |settings| {
+            if let Some(ClientGrammar(grammar)) = self.grammar {
+                settings.grammar = grammar;
+            }
+            if let Some(seconds) = self.repeat_grace {
+                settings.repeat_grace = seconds;
+            }
+            if let Some(millis) = self.reject_delay {
+                settings.reject_delay = Duration::from_millis(millis);
+            }
+            if self.require_message_authenticator {
+                settings.message_authenticator = MessageAuthenticatorRule::Required;
+            }
+            if self.dangerous_allow_missing_message_authenticator {
+                settings.message_authenticator = MessageAuthenticatorRule::IfPresent;
+            }
+        })?;
+        let view = ClientView::new(&find(&store, &self.name)?);
+        let text = format!("Changed client {}.\n", text::escape(&self.name));
+        context.result(&json!({ "client": view }), &text)?;
+        Ok(Exit::Ok)
+    }
+}
+
+/// Reject whatever clients ask until they are enabled again.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Disable {
+    /// Names.
+    #[arg(required = true, value_name = "NAME")]
+    names: Vec<String>,
+}
+
+/// Enable clients again.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Enable {
+    /// Names.
+    #[arg(required = true, value_name = "NAME")]
+    names: Vec<String>,
+}
+
+fn set_enabled(names: &[String], enabled: bool, context: &mut Context) -> Result<Exit, Failure> {
+    let store = context.store()?;
+    // A name that is wrong stops the command before anything is changed.
+    for name in names {
+        find(&store, name)?;
+    }
+    for name in names {
+        store.change_client(name, |settings| settings.enabled = enabled)?;
+    }
+    let clients = names
+        .iter()
+        .map(|name| find(&store, name))
+        .collect::<Result<Vec<_>, _>>()?;
+    let views: Vec<_> = clients.iter().map(ClientView::new).collect();
+    let done = if enabled { "Enabled" } else { "Disabled" };
+    let text: String = names
+        .iter()
+        .map(|name| format!("{done} client {}.\n", text::escape(name)))
+        .collect();
+    context.result(&json!({ "clients": views }), &text)?;
+    Ok(Exit::Ok)
 }
 
 /// Remove a client: its packets are discarded from then on.

@@ -78,7 +78,10 @@ impl Add {
         };
         store.add_user(&user, &mut context.io.rng)?;
         let user = find(&store, &self.name)?;
-        let text = format!("Added user {}. Next: otpctl token add {}\n", self.name, self.name);
+        let text = format!(
+            "Added user {0}. Next: otpctl token add {0}\n",
+            text::escape(self.name.as_str())
+        );
         context.result(&json!({ "user": UserView::new(&user) }), &text)?;
         Ok(Exit::Ok)
     }
@@ -205,10 +208,8 @@ impl Set {
             store.set_user_grammar(&self.name, grammar)?;
         }
         let user = find(&store, &self.name)?;
-        context.result(
-            &json!({ "user": UserView::new(&user) }),
-            &format!("Changed user {}.\n", self.name),
-        )?;
+        let text = format!("Changed user {}.\n", text::escape(self.name.as_str()));
+        context.result(&json!({ "user": UserView::new(&user) }), &text)?;
         Ok(Exit::Ok)
     }
 }

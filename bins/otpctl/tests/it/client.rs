@@ -143,3 +143,36 @@ fn names_and_networks_are_unique() {
         .says("otpctl client list");
     state.run(["client", "show", "vpn"]).exits(3);
 }
+
+#[test]
+fn clients_are_disabled_all_or_none() {
+    let state = State::with_alice();
+    state
+        .run(["client", "disable", "kdc", "nope"])
+        .exits(3)
+        .says("nope");
+    assert_eq!(state.json(["client", "show", "kdc"])["client"]["enabled"], true);
+    assert_eq!(
+        state.json(["client", "disable", "kdc"])["clients"][0]["enabled"],
+        false
+    );
+    state.run(["client", "list"]).ok().prints("disabled");
+    state
+        .run_with(["auth", "alice"], "755224")
+        .exits(1)
+        .prints("client-disabled");
+    state
+        .run(["client", "enable", "kdc"])
+        .ok()
+        .prints("Enabled client kdc.");
+    state.run_with(["auth", "alice"], "755224").ok();
+}
+
+#[test]
+fn every_address_is_worth_a_warning() {
+    let state = State::new();
+    state
+        .run(["client", "add", "all", "--address", "0.0.0.0/0"])
+        .ok()
+        .says("warning: 0.0.0.0/0 is every address");
+}

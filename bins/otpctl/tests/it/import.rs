@@ -79,7 +79,7 @@ fn every_bad_line_is_reported_and_nothing_is_stored() {
         "line 5, column \"secret\": the secret is not base32",
         "line 6, column \"secret\": the secret has 10 octets",
         "line 7: the number of values is 1, that of the columns 8",
-        "5 lines of - are wrong; nothing was imported",
+        "5 lines of standard input are wrong; nothing was imported",
     ] {
         assert!(done.stderr.contains(line), "{line:?} is not in {}", done.stderr);
     }

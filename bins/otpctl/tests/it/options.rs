@@ -1,6 +1,9 @@
 //! Help, global options, exit codes of the command line itself.
 
-use std::fs;
+use std::{
+    fs,
+    process::{Command, Stdio},
+};
 
 use crate::harness::State;
 
@@ -45,6 +48,8 @@ fn every_command_has_help() {
         "client list",
         "client show",
         "client rm",
+        "client disable",
+        "client enable",
         "auth",
         "kdc string",
         "kdc check",
@@ -123,4 +128,20 @@ fn completions_and_manual_pages_are_generated() {
     let page = fs::read_to_string(directory.join("otpctl-token-add.1")).unwrap();
     assert!(page.contains("otpauth URI") && page.contains(".TH"));
     assert!(directory.join("otpctl.1").exists());
+}
+
+#[test]
+fn a_reader_that_leaves_early_is_no_news() {
+    let state = State::new();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = Command::new(env!("CARGO_BIN_EXE_otpctl"))
+        .args(["user", "list", "--state-dir"])
+        .arg(state.path())
+        .stdout(writer)
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(6));
+    assert!(output.stderr.is_empty(), "{output:?}");
 }

@@ -97,8 +97,8 @@ fn parameters_are_stored_and_shown() {
     state
         .run(["token", "show", "alice/phone"])
         .ok()
-        .prints("period       60 s\n")
-        .prints("status       pending\n");
+        .prints("period     60 s\n")
+        .prints("status     pending\n");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use otp_core::{Algorithm, Digits, Hotp, HotpState, OtpauthUri, TokenKey, Totp, TotpState, Window};
 use otp_store::{MissingUsers, NewToken, Store};
 use otp_validation::{TokenMode, TokenStatus, UserName};
-use serde_json::json;
+use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::find;
@@ -236,7 +236,7 @@ impl Add {
             _ => "its codes are accepted from now on".to_owned(),
         };
         let qr_file = self.qr_file.as_ref().map(|path| path.display().to_string());
-        let value = json!({ "token": token, "uri": uri, "qr_file": qr_file });
+        let value = Added { token, uri, qr_file };
         let mut text = Zeroizing::new(String::new());
         if context.io.stdout_is_terminal {
             if let Some(uri) = uri {
@@ -258,7 +258,15 @@ impl Add {
     }
 }
 
-/// Why a number is not a number of digits.
+/// The result; the URI is borrowed, so that it is not copied once more.
+#[derive(Serialize)]
+struct Added<'a> {
+    token: &'a TokenView,
+    uri: Option<&'a str>,
+    qr_file: Option<String>,
+}
+
+/// Reads a number of digits from the command line.
 fn parse_digits(text: &str) -> Result<Digits, String> {
     let digits = text
         .parse::<u8>()

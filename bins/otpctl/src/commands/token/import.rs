@@ -117,7 +117,11 @@ impl Import {
 
     /// Reports every line, then the whole.
     fn refuse(&self, errors: &[LineError], context: &mut Context) -> Failure {
-        let file = self.file.display();
+        let file = if self.file.as_os_str() == "-" {
+            "standard input".to_owned()
+        } else {
+            self.file.display().to_string()
+        };
         if context.json {
             for error in errors {
                 let line = json!({ "line_error": {

@@ -34,10 +34,19 @@ impl List {
             .iter()
             .map(TokenView::new)
             .collect();
-        let rows = tokens
-            .iter()
-            .map(|token| [token.name.clone(), token.parameters(), token.state().to_owned()]);
-        let text = table(["TOKEN", "PARAMETERS", "STATE"], rows);
+        let rows = tokens.iter().map(|token| {
+            [
+                token.name.clone(),
+                token.r#type.to_owned(),
+                token.algorithm.to_owned(),
+                token.digits.to_string(),
+                token
+                    .period
+                    .map_or_else(|| "-".to_owned(), |period| period.to_string()),
+                token.state().to_owned(),
+            ]
+        });
+        let text = table(["TOKEN", "TYPE", "ALGORITHM", "DIGITS", "PERIOD", "STATE"], rows);
         context.result(&json!({ "tokens": tokens }), &text)?;
         Ok(Exit::Ok)
     }
@@ -56,9 +65,10 @@ impl Show {
         let store = context.store()?;
         let record = find(&store, &self.name)?;
         let token = TokenView::new(&record);
-        let (next, meaning) = match token.period {
-            Some(_) => (format!("time step {}", token.next), "next usable"),
-            None => (format!("counter {}", token.next), "next expected"),
+        let used = match (token.period, token.next.checked_sub(1)) {
+            (None, _) => ("next counter", token.next.to_string()),
+            (Some(_), None) => ("used", "no code yet".to_owned()),
+            (Some(_), Some(step)) => ("used", format!("up to time step {step}")),
         };
         let mut lines = vec![
             ("token", token.name.clone()),
@@ -70,7 +80,7 @@ impl Show {
         lines.extend([
             ("status", token.status.to_owned()),
             ("enabled", if token.enabled { "yes" } else { "no" }.to_owned()),
-            (meaning, next),
+            used,
             ("added", ago(record.created_at, context.now())),
         ]);
         context.result(&json!({ "token": token }), &pairs(lines))?;

@@ -8,7 +8,9 @@ use otp_validation::{ProofError, TokenStatus, prove};
 use serde_json::json;
 
 use super::find;
-use crate::{Echo, Exit, context::Context, failure::Failure, token_name::TokenName, view::TokenView};
+use crate::{
+    Echo, Exit, context::Context, failure::Failure, text::escape, token_name::TokenName, view::TokenView,
+};
 
 /// How often a proof is repeated because the account changed under it.
 const ROUNDS: u32 = 8;
@@ -52,10 +54,11 @@ impl Verify {
                 continue;
             }
             let token = TokenView::new(&find(&store, &self.name)?);
+            let name = escape(&token.name);
             let text = match (was_pending, token.enabled) {
-                (true, true) => format!("{} is active.\n", token.name),
-                (true, false) => format!("{} is proven, but disabled.\n", token.name),
-                (false, _) => format!("The code of {} was right; it is spent now.\n", token.name),
+                (true, true) => format!("{name} is active.\n"),
+                (true, false) => format!("{name} is proven, but disabled.\n"),
+                (false, _) => format!("The code of {name} was right; it is spent now.\n"),
             };
             context.result(&json!({ "token": token }), &text)?;
             return Ok(Exit::Ok);

@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use crate::{
     Discard, Peer, RadiusService,
     exchange::{Arrival, Exchange},
+    settings::after,
 };
 
 /// One connection. Its limits keep what it holds below a few megabytes, whatever the peer does.
@@ -60,7 +61,7 @@ impl<S: RadiusService> Connection<S> {
             let may_read = self.reading && self.has_room() && self.outbound.len() < OUTBOUND_LIMIT;
             let may_write = !self.outbound.is_empty();
             let may_stall = may_write || (may_read && self.decoder.is_mid_packet());
-            let stalls_at = self.last_progress + self.exchange.settings().stall;
+            let stalls_at = after(self.last_progress, self.exchange.settings().stall);
             tokio::select! {
                 () = shutdown.cancelled(), if self.reading || self.cutting => {
                     (self.reading, self.cutting) = (false, false);

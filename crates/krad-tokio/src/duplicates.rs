@@ -17,6 +17,8 @@ use std::{
 
 use tokio::time::Instant;
 
+use crate::settings::after;
+
 /// Requests in flight, and answers of the last seconds.
 ///
 /// Only authentic packets may reach it: a forged one would replace the entry of an honest one.
@@ -60,13 +62,13 @@ struct Stored {
 }
 
 impl<K: Hash + Eq + Clone, I: Eq> DuplicateTable<K, I> {
-    /// An empty table for `capacity` requests, whose answers live for `life`.
+    /// An empty table for `capacity` requests, at least one, whose answers live for `life`.
     #[must_use]
     pub fn new(capacity: usize, life: Duration) -> Self {
         Self {
             entries: HashMap::new(),
             answered: BTreeMap::new(),
-            capacity,
+            capacity: capacity.max(1),
             life,
             next_ticket: 0,
         }
@@ -115,7 +117,7 @@ impl<K: Hash + Eq + Clone, I: Eq> DuplicateTable<K, I> {
             entry.answer = Some(Stored {
                 reply,
                 order,
-                expires: now + self.life,
+                expires: after(now, self.life),
             });
             self.answered.insert(order, key.clone());
         }

@@ -2,7 +2,7 @@
 
 use std::{
     any::Any,
-    future::{Future, poll_fn},
+    future::poll_fn,
     hash::{BuildHasher, Hash, RandomState},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use crate::{
     AccessRequest, Answer, ClientTerms, Discard, Peer, RadiusService, Settings,
     duplicates::{Admission, DuplicateTable},
+    settings::after,
 };
 
 /// What the packets of one UDP socket or of one connection share.
@@ -74,8 +75,8 @@ impl<S: RadiusService, K: Hash + Eq + Clone> Exchange<S, K> {
             octets,
             received_at,
         } = arrival;
-        let deadline = received_at + self.settings.deadline;
-        let lookup = timeout_at(deadline, unwind_safe(self.service.client(&peer)));
+        let deadline = after(received_at, self.settings.deadline);
+        let lookup = timeout_at(deadline, unwind_safe(async { self.service.client(&peer).await }));
         let (terms, client) = match lookup.await {
             Ok(Ok(Some(found))) => found,
             Ok(Ok(None)) => return self.silence(&peer, None, Discard::UnknownClient),
@@ -105,7 +106,7 @@ impl<S: RadiusService, K: Hash + Eq + Clone> Exchange<S, K> {
         };
         let for_service = AccessRequest::new(request.clone(), peer.clone(), received_at, deadline);
         let answer = self.decide(for_service, Arc::clone(&client)).await;
-        sleep_until((received_at + answer.delay()).min(deadline)).await;
+        sleep_until(after(received_at, answer.delay()).min(deadline)).await;
         match encode(&answer, &request, terms.reply_style, &peer) {
             Ok(reply) => {
                 let reply = Arc::from(reply);
@@ -123,7 +124,8 @@ impl<S: RadiusService, K: Hash + Eq + Clone> Exchange<S, K> {
     /// The service's answer, or Access-Reject if it has none in time.
     async fn decide(&self, request: AccessRequest, client: Arc<S::Client>) -> Answer {
         let (peer, deadline) = (request.peer().clone(), request.deadline());
-        match timeout_at(deadline, unwind_safe(self.service.respond(request, client))).await {
+        let decision = unwind_safe(async { self.service.respond(request, client).await });
+        match timeout_at(deadline, decision).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(panic)) => {
                 tracing::error!(%peer, panic = panic_message(&*panic), "decision panicked: Access-Reject");

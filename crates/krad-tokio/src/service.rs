@@ -1,6 +1,6 @@
 //! What the application supplies, and what it is given.
 
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use krad::{
     AttributeType, Code, Identifier, MessageAuthenticatorRule, ReplyStyle, Request, RequestAuthenticator,

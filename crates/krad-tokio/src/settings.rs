@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 /// Limits and times of a listener.
 ///
 /// ```
@@ -22,6 +24,8 @@ pub struct Settings {
     pub duplicate_capacity: usize,
     /// How many requests from a UDP socket may be in flight; more are discarded. 4,096.
     pub datagrams_in_flight: usize,
+    /// How many of them one source address may have, so that one client cannot keep the others out. 1,024.
+    pub datagrams_in_flight_per_source: usize,
     /// How many connections a UNIX socket has at a time; more are closed at once. 256.
     pub connections: usize,
     /// How many requests of one connection may be in flight; no more are read until one is answered. 256, as
@@ -40,9 +44,17 @@ impl Default for Settings {
             duplicate_life: Duration::from_secs(30),
             duplicate_capacity: 65_536,
             datagrams_in_flight: 4_096,
+            datagrams_in_flight_per_source: 1_024,
             connections: 256,
             connection_in_flight: 256,
             stall: Duration::from_secs(30),
         }
     }
 }
+
+/// `duration` after `instant`; as good as never if that cannot be said.
+pub(crate) fn after(instant: Instant, duration: Duration) -> Instant {
+    instant.checked_add(duration).unwrap_or_else(|| instant + NEVER)
+}
+
+const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);

@@ -1,6 +1,11 @@
 //! RADIUS over UDP (RFC 2865 §3).
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use krad::{Identifier, MAX_PACKET_LENGTH};
 use tokio::{
@@ -32,9 +37,10 @@ pub async fn serve_udp<S: RadiusService>(
     let capacity = settings.duplicate_capacity;
     let exchange = Arc::new(Exchange::new(service, Arc::clone(&settings), capacity));
     let socket = Arc::new(socket);
-    let mut requests = JoinSet::new();
-    let receiving = receive(&socket, &exchange, &mut requests);
+    let mut in_flight = InFlight::default();
+    let receiving = receive(&socket, &exchange, &mut in_flight);
     shutdown.run_until_cancelled(receiving).await;
+    let mut requests = in_flight.requests;
     let finished = timeout(settings.drain, async {
         while requests.join_next().await.is_some() {}
     });
@@ -53,7 +59,7 @@ type Key = (SocketAddr, Identifier);
 async fn receive<S: RadiusService>(
     socket: &Arc<UdpSocket>,
     exchange: &Arc<Exchange<S, Key>>,
-    requests: &mut JoinSet<()>,
+    in_flight: &mut InFlight,
 ) {
     // Longer datagrams are cut: what is beyond the longest packet is padding.
     let mut buffer = Zeroizing::new(vec![0; MAX_PACKET_LENGTH]);
@@ -68,26 +74,24 @@ async fn receive<S: RadiusService>(
             }
         };
         let received_at = Instant::now();
-        while requests.try_join_next().is_some() {}
         let peer = Peer::Udp(source);
         let octets = buffer.get(..length).unwrap_or_default();
         let Some(packet) = exchange.decode(&peer, octets) else {
             continue;
         };
-        if requests.len() >= exchange.settings().datagrams_in_flight {
+        if !in_flight.has_room(source.ip(), exchange.settings()) {
             exchange.discard(&peer, None, Discard::Overloaded);
             continue;
         }
         let key = (source, packet.identifier());
-        let octets = Zeroizing::new(packet.octets().to_vec());
+        let arrival = Arrival {
+            peer,
+            key,
+            octets: Zeroizing::new(packet.octets().to_vec()),
+            received_at,
+        };
         let (socket, exchange) = (Arc::clone(socket), Arc::clone(exchange));
-        requests.spawn(async move {
-            let arrival = Arrival {
-                peer,
-                key,
-                octets,
-                received_at,
-            };
+        in_flight.spawn(source.ip(), async move {
             let Some(reply) = exchange.answer(arrival).await else {
                 return;
             };
@@ -95,5 +99,43 @@ async fn receive<S: RadiusService>(
                 tracing::debug!(%source, %error, "sending a reply failed");
             }
         });
+    }
+}
+
+/// Requests that are being decided, counted by source address.
+#[derive(Default)]
+struct InFlight {
+    requests: JoinSet<IpAddr>,
+    by_source: HashMap<IpAddr, usize>,
+}
+
+impl InFlight {
+    fn has_room(&mut self, source: IpAddr, settings: &Settings) -> bool {
+        self.reap();
+        let of_source = self.by_source.get(&source).copied().unwrap_or_default();
+        self.requests.len() < settings.datagrams_in_flight.max(1)
+            && of_source < settings.datagrams_in_flight_per_source.max(1)
+    }
+
+    fn spawn(&mut self, source: IpAddr, request: impl Future<Output = ()> + Send + 'static) {
+        let of_source = self.by_source.entry(source).or_default();
+        *of_source = of_source.saturating_add(1);
+        self.requests.spawn(async move {
+            request.await;
+            source
+        });
+    }
+
+    /// Forgets the requests that have ended. None ends by a panic: those of the application are caught.
+    fn reap(&mut self) {
+        while let Some(ended) = self.requests.try_join_next() {
+            let Ok(Entry::Occupied(mut of_source)) = ended.map(|source| self.by_source.entry(source)) else {
+                continue;
+            };
+            *of_source.get_mut() = of_source.get().saturating_sub(1);
+            if *of_source.get() == 0 {
+                of_source.remove();
+            }
+        }
     }
 }

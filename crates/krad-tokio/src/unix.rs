@@ -1,6 +1,6 @@
 //! RADIUS over a UNIX stream socket, as a KDC speaks it.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
     task::JoinSet,

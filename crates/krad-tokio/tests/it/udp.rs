@@ -283,6 +283,50 @@ async fn overload_is_discarded() {
     nas.expect_silence().await;
 }
 
+/// 127.0.0.2 is a source address of its own, and gets its turn.
+#[tokio::test(start_paused = true)]
+async fn one_source_does_not_keep_the_others_out() {
+    let mut server = server_with(Settings {
+        datagrams_in_flight_per_source: 1,
+        ..Settings::default()
+    })
+    .await;
+    let nas = Nas::of(&server).await;
+    let other = UdpSocket::bind("127.0.0.2:0").await.unwrap();
+    other.connect(server.address).await.unwrap();
+    let other = Nas(other);
+    let held = request(SECRET, "hold", 1, 1);
+    nas.send(held.octets()).await;
+    server.observed.begun.recv().await.unwrap();
+    // Another port of the same address.
+    Nas::of(&server)
+        .await
+        .send(request(SECRET, "accept", 2, 2).octets())
+        .await;
+    assert_eq!(server.observed.discard().await, (Discard::Overloaded, false));
+    other.expect_silence().await;
+    server.service.release(b"hold");
+    assert_eq!(nas.reply_to(&held).await, Code::ACCESS_ACCEPT);
+    nas.expect_silence().await;
+}
+
+/// Times that no clock can say are as good as none.
+#[tokio::test(start_paused = true)]
+async fn endless_times() {
+    let (deadline, duplicate_life) = (Duration::MAX, Duration::MAX);
+    let server = server_with(Settings {
+        deadline,
+        duplicate_life,
+        ..Settings::default()
+    })
+    .await;
+    let nas = Nas::of(&server).await;
+    for _ in 0..2 {
+        assert_eq!(nas.ask("accept", 1).await, Code::ACCESS_ACCEPT);
+    }
+    assert_eq!(server.service.decisions(), 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_table_full_of_work_takes_no_more() {
     let mut server = server_with(Settings {

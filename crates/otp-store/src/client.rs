@@ -230,23 +230,6 @@ impl Store {
         })
     }
 
-    /// Enables or disables a client.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::NotFound`], or whatever keeps the store from writing.
-    pub fn set_client_enabled(&self, name: &str, enabled: bool) -> Result<(), StoreError> {
-        self.administer("changing a client", |transaction| {
-            let mut statement =
-                transaction.prepare_cached("UPDATE clients SET enabled = :value WHERE name = :name")?;
-            changed(
-                transaction,
-                name,
-                statement.execute(named_params! { ":value": enabled, ":name": name })?,
-            )
-        })
-    }
-
     /// Removes a client and its secret.
     ///
     /// # Errors
@@ -264,7 +247,7 @@ impl Store {
     }
 }
 
-fn not_found(name: &str) -> Fault {
+pub(crate) fn not_found(name: &str) -> Fault {
     StoreError::NotFound {
         kind: Kind::Client,
         name: name.to_owned(),
@@ -272,7 +255,7 @@ fn not_found(name: &str) -> Fault {
     .into()
 }
 
-fn changed(transaction: &Connection, name: &str, rows: usize) -> Result<(), Fault> {
+pub(crate) fn changed(transaction: &Connection, name: &str, rows: usize) -> Result<(), Fault> {
     if rows == 0 {
         return Err(not_found(name));
     }
@@ -285,6 +268,14 @@ fn move_epoch(transaction: &Connection) -> Result<(), Fault> {
         .prepare_cached("UPDATE meta SET client_epoch = client_epoch + 1")?
         .execute([])?;
     Ok(())
+}
+
+/// A delay as the database keeps it.
+pub(crate) fn delay_millis(delay: Duration) -> Result<i64, StoreError> {
+    i64::try_from(delay.as_millis()).map_err(|_| StoreError::Invalid {
+        what: "a reject delay",
+        why: "is too long",
+    })
 }
 
 pub(crate) fn add(
@@ -316,11 +307,7 @@ pub(crate) fn add(
             .into());
         }
     };
-    let delay = client.reject_delay.as_millis();
-    let delay = i64::try_from(delay).map_err(|_| StoreError::Invalid {
-        what: "a reject delay",
-        why: "is too long",
-    })?;
+    let delay = delay_millis(client.reject_delay)?;
     if let Some(network) = network {
         refuse_taken_network(transaction, network)?;
     }

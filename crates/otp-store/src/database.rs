@@ -1,17 +1,13 @@
 //! Opening the database: settings that safety rests on are read back, never assumed.
 
-use std::{
-    path::Path,
-    sync::atomic::{AtomicU32, Ordering},
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
-use crate::{StoreError, error::Fault, schema};
+use crate::{StoreError, error::Fault, limits::Limits, schema};
 
 /// How long a statement waits for a lock that another process holds outside the turnstile.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 /// Pages in the write-ahead log before they are moved into the database: larger than the default, because a hot page that is
 /// written many times is moved once.
 const CHECKPOINT_PAGES: i64 = 10_000;
@@ -29,29 +25,8 @@ pub(crate) enum Role {
     Reader,
 }
 
-/// Largest size of the database in pages; 0 is the engine's own limit. Tests make the disk full with it.
-#[derive(Debug, Default)]
-pub(crate) struct PageLimit(AtomicU32);
-
-impl PageLimit {
-    #[cfg(test)]
-    pub(crate) fn set(&self, pages: u32) {
-        self.0.store(pages, Ordering::Relaxed);
-    }
-
-    fn apply(&self, connection: &Connection) -> Result<(), Fault> {
-        match self.0.load(Ordering::Relaxed) {
-            0 => Ok(()),
-            pages => {
-                connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
-                Ok(())
-            }
-        }
-    }
-}
-
 /// Opens the database; makes none unless `role` is [`Role::Founder`].
-pub(crate) fn open(path: &Path, role: Role, limit: &PageLimit) -> Result<Connection, Fault> {
+pub(crate) fn open(path: &Path, role: Role, limits: &Limits) -> Result<Connection, Fault> {
     if role != Role::Founder {
         exists(path)?;
     }
@@ -83,7 +58,9 @@ pub(crate) fn open(path: &Path, role: Role, limit: &PageLimit) -> Result<Connect
         connection.pragma_update(None, "query_only", true)?;
     } else {
         connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
-        limit.apply(&connection)?;
+        if let Some(pages) = limits.pages() {
+            connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
+        }
     }
     Ok(connection)
 }

@@ -14,9 +14,10 @@ use zeroize::Zeroizing;
 
 use crate::{
     NewClient, Paths, StoreError, client,
-    database::{self, PageLimit, Role},
+    database::{self, Role},
     error::Fault,
     keyfile,
+    limits::Limits,
     paths::{check_directory, sync_directory},
     schema,
     seal::{Place, SealKey, Sealed},
@@ -127,7 +128,7 @@ impl Drop for Draft {
 
 /// Fills an empty database file and makes it durable.
 fn found(path: &Path, seal: &SealKey, now: UnixTime, rng: &mut impl CryptoRng) -> Result<(), Fault> {
-    let mut connection = database::open(path, Role::Founder, &PageLimit::default())?;
+    let mut connection = database::open(path, Role::Founder, &Limits::default())?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     schema::migrate(&transaction)?;
     let secrets = write_meta(&transaction, seal, now, rng)?;

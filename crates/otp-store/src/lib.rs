@@ -3,12 +3,14 @@
 
 mod account;
 mod client;
+mod client_settings;
 mod commit;
 mod database;
 mod digest;
 mod error;
 mod init;
 mod keyfile;
+mod limits;
 mod paths;
 mod reader;
 mod route;
@@ -23,6 +25,7 @@ mod value;
 mod writer;
 
 pub use client::{ClientRecord, ClientSecret, ClientSource, MessageAuthenticatorRule, NewClient};
+pub use client_settings::ClientSettings;
 pub use commit::{Accept, Commit};
 pub use digest::Digests;
 pub use error::{EngineError, Kind, StoreError};

@@ -8,8 +8,9 @@ use std::{
 use rusqlite::{Connection, Transaction};
 
 use crate::{
-    database::{self, PageLimit, Role},
+    database::{self, Role},
     error::Fault,
+    limits::Limits,
 };
 
 /// Connections kept for later; more are opened when more read at once.
@@ -37,7 +38,7 @@ impl Readers {
         let idle = self.lock().pop();
         let mut connection = match idle {
             Some(connection) => connection,
-            None => database::open(&self.path, Role::Reader, &PageLimit::default())?,
+            None => database::open(&self.path, Role::Reader, &Limits::default())?,
         };
         let transaction = connection.transaction()?;
         let seen = look(&transaction);

@@ -1,40 +1,42 @@
 //! A writer's connection: one transaction at a time, each in its turn.
 
-use std::{fs, sync::Arc};
+use std::{fs, sync::Arc, time::Duration};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::{
     Paths, StoreError,
-    database::{self, PageLimit, Role},
+    database::{self, Role},
     error::Fault,
+    limits::Limits,
     schema,
     turnstile::Turnstile,
 };
 
-/// Size in octets above which the write-ahead log is emptied. Checkpoints that happen along the way let it grow as long as
-/// somebody writes without a pause.
-const WAL_LIMIT: u64 = 64 * 1024 * 1024;
+/// How long emptying the log waits for readers, while nobody is answered: much longer than any of ours reads.
+const READERS_LEAVE: Duration = Duration::from_millis(50);
 
 #[derive(Debug)]
 pub(crate) struct WriteSession {
     connection: Connection,
     turnstile: Turnstile,
     paths: Arc<Paths>,
-    /// The log is emptied above this size.
-    truncate_above: u64,
+    limits: Arc<Limits>,
+    /// Size of the log when somebody stood in the way of emptying it, 0 if nobody did.
+    blocked_at: u64,
 }
 
 impl WriteSession {
     /// Opens the database for writing, brings its schema up to date and makes durable whatever is in it.
-    pub(crate) fn open(paths: &Arc<Paths>, limit: &PageLimit) -> Result<Self, Fault> {
-        let connection = database::open(&paths.database(), Role::Writer, limit)?;
+    pub(crate) fn open(paths: &Arc<Paths>, limits: &Arc<Limits>) -> Result<Self, Fault> {
+        let connection = database::open(&paths.database(), Role::Writer, limits)?;
         let turnstile = Turnstile::open(&paths.state_dir)?;
         let mut session = Self {
             connection,
             turnstile,
             paths: Arc::clone(paths),
-            truncate_above: WAL_LIMIT,
+            limits: Arc::clone(limits),
+            blocked_at: 0,
         };
         if schema::version(&session.connection)? < schema::newest() {
             session.in_turn(|transaction| schema::migrate(transaction))?;
@@ -81,16 +83,16 @@ impl WriteSession {
     /// Empties the write-ahead log if it has become large.
     pub(crate) fn tidy(&mut self) -> Result<(), Fault> {
         let size = fs::metadata(self.paths.wal()).map_or(0, |metadata| metadata.len());
-        if size <= self.truncate_above {
+        let limit = self.limits.log_octets();
+        // A reader that does not end must not make every commit wait for it: tried again when as much has come on top.
+        if size <= self.blocked_at.saturating_add(limit) {
             return Ok(());
         }
-        let blocked = self.checkpoint("TRUNCATE")?;
-        // A reader that does not end must not make every commit wait for it.
-        self.truncate_above = if blocked {
-            size.saturating_add(WAL_LIMIT)
-        } else {
-            WAL_LIMIT
-        };
+        self.connection.busy_timeout(READERS_LEAVE)?;
+        let blocked = self.checkpoint("TRUNCATE");
+        self.connection.busy_timeout(database::BUSY_TIMEOUT)?;
+        let blocked = blocked?;
+        self.blocked_at = if blocked { size } else { 0 };
         Ok(())
     }
 

@@ -14,9 +14,9 @@ use zeroize::Zeroizing;
 use crate::{
     Commit, Digests, Kind, Paths, StoreError,
     commit::{Applied, Change, accepted_token, apply},
-    database::PageLimit,
     error::Fault,
     init, keyfile,
+    limits::Limits,
     paths::check_directory,
     reader::Readers,
     route::Routes,
@@ -39,7 +39,7 @@ struct Inner {
     administrator: Mutex<Option<WriteSession>>,
     writer: Writer,
     routes: Routes,
-    limit: Arc<PageLimit>,
+    limits: Arc<Limits>,
     counters: Arc<Counters>,
 }
 
@@ -109,7 +109,7 @@ impl Store {
         Self::open_with(paths, Arc::default())
     }
 
-    pub(crate) fn open_with(paths: &Paths, limit: Arc<PageLimit>) -> Result<Self, StoreError> {
+    pub(crate) fn open_with(paths: &Paths, limits: Arc<Limits>) -> Result<Self, StoreError> {
         let owner = check_directory(&paths.state_dir)?;
         let paths = Arc::new(paths.clone());
         if !paths.database().exists() {
@@ -119,13 +119,13 @@ impl Store {
         }
         let seal = keyfile::read(&paths.key_file, owner)?;
         let during = |fault: Fault| fault.during("opening the database");
-        let administrator = WriteSession::open(&paths, &limit).map_err(during)?;
+        let administrator = WriteSession::open(&paths, &limits).map_err(during)?;
         let readers = Readers::new(paths.database());
         let secrets = readers
             .read(|transaction| read_secrets(transaction, seal, &paths))
             .map_err(during)?;
         let counters = Arc::<Counters>::default();
-        let writer = Writer::new(Arc::clone(&paths), Arc::clone(&limit), Arc::clone(&counters));
+        let writer = Writer::new(Arc::clone(&paths), Arc::clone(&limits), Arc::clone(&counters));
         let administrator = Mutex::new(Some(administrator));
         let routes = Routes::default();
         Ok(Self(Arc::new(Inner {
@@ -135,7 +135,7 @@ impl Store {
             administrator,
             writer,
             routes,
-            limit,
+            limits,
             counters,
         })))
     }
@@ -315,7 +315,7 @@ impl Store {
             .unwrap_or_else(PoisonError::into_inner);
         let changed = slot
             .take()
-            .map_or_else(|| WriteSession::open(&self.0.paths, &self.0.limit), Ok)
+            .map_or_else(|| WriteSession::open(&self.0.paths, &self.0.limits), Ok)
             .and_then(|mut session| {
                 let changed = session.transaction(|transaction| change(transaction));
                 // After any other failure the connection is in doubt, and is not used again.

@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 use otp_core::{Algorithm, Digits, Hotp, HotpState, TokenKey, Totp, TotpState, Window};
 use otp_validation::{TokenId, TokenMode, TokenStatus, UnixTime, UserId, UserName};
 use rand::CryptoRng;
-use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
+use rusqlite::{Connection, OptionalExtension as _, Row, named_params, params_from_iter};
 
 use crate::{
     Kind, NewUser, Store, StoreError,
@@ -111,13 +111,15 @@ impl Store {
     /// [`StoreError::Corrupt`], or whatever keeps the store from reading.
     pub fn tokens(&self, user: Option<&UserName>) -> Result<Vec<TokenRecord>, StoreError> {
         self.read("reading tokens", |transaction| {
-            let mut statement = transaction.prepare_cached(
+            // Two statements, so that one user's tokens are found by index.
+            let whose = if user.is_some() { "WHERE u.name = ?1" } else { "" };
+            let mut statement = transaction.prepare_cached(&format!(
                 "SELECT t.id, u.name, t.label, t.enabled, t.status, t.kind, t.algorithm, t.digits, t.look_ahead, t.step,
                         t.t0, t.window_past, t.window_future, t.drift, t.created_at, r.next
                  FROM tokens t JOIN users u ON u.id = t.user_id JOIN replay r ON r.id = t.replay_id
-                 WHERE :name IS NULL OR u.name = :name ORDER BY u.name, t.id",
-            )?;
-            let mut rows = statement.query(named_params! { ":name": user.map(UserName::as_str) })?;
+                 {whose} ORDER BY u.name, t.id"
+            ))?;
+            let mut rows = statement.query(params_from_iter(user.map(UserName::as_str)))?;
             let mut records = Vec::new();
             while let Some(row) = rows.next()? {
                 records.push(TokenRecord {

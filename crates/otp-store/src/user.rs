@@ -2,7 +2,7 @@
 
 use otp_validation::{AccountVersion, Grammar, Lockout, PasswordHash, UnixTime, UserId, UserName};
 use rand::CryptoRng;
-use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
+use rusqlite::{Connection, OptionalExtension as _, Row, named_params, params_from_iter};
 
 use crate::{
     Kind, Store, StoreError,
@@ -96,13 +96,14 @@ impl Store {
 
     fn user_records(&self, name: Option<&UserName>) -> Result<Vec<UserRecord>, StoreError> {
         self.read("reading users", |transaction| {
-            let mut statement = transaction.prepare_cached(
+            // Two statements, so that one user is found by index.
+            let who = if name.is_some() { "WHERE u.name = ?1" } else { "" };
+            let mut statement = transaction.prepare_cached(&format!(
                 "SELECT u.id, u.name, u.enabled, u.expires_at, u.password_sealed IS NOT NULL AS has_password, u.grammar,
                         u.created_at, a.version, a.otp_failures, a.password_failures, a.locked_until
-                 FROM users u JOIN accounts a ON a.user_id = u.id
-                 WHERE :name IS NULL OR u.name = :name ORDER BY u.name",
-            )?;
-            let mut rows = statement.query(named_params! { ":name": name.map(UserName::as_str) })?;
+                 FROM users u JOIN accounts a ON a.user_id = u.id {who} ORDER BY u.name"
+            ))?;
+            let mut rows = statement.query(params_from_iter(name.map(UserName::as_str)))?;
             let mut records = Vec::new();
             while let Some(row) = rows.next()? {
                 records.push(UserRecord {

@@ -21,8 +21,8 @@ use tracing::{error, info, warn};
 use crate::{
     Commit, Paths, StoreError,
     commit::{Applied, Change, apply},
-    database::PageLimit,
     error::Fault,
+    limits::Limits,
     session::WriteSession,
 };
 
@@ -62,16 +62,16 @@ impl Counters {
 #[derive(Debug)]
 pub(crate) struct Writer {
     paths: Arc<Paths>,
-    limit: Arc<PageLimit>,
+    limits: Arc<Limits>,
     counters: Arc<Counters>,
     queue: Mutex<Option<SyncSender<Job>>>,
 }
 
 impl Writer {
-    pub(crate) fn new(paths: Arc<Paths>, limit: Arc<PageLimit>, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(paths: Arc<Paths>, limits: Arc<Limits>, counters: Arc<Counters>) -> Self {
         Self {
             paths,
-            limit,
+            limits,
             counters,
             queue: Mutex::new(None),
         }
@@ -103,7 +103,7 @@ impl Writer {
         let thread = WriterThread {
             jobs,
             paths: Arc::clone(&self.paths),
-            limit: Arc::clone(&self.limit),
+            limits: Arc::clone(&self.limits),
             counters: Arc::clone(&self.counters),
             session: None,
             failing: false,
@@ -120,7 +120,7 @@ impl Writer {
 struct WriterThread {
     jobs: Receiver<Job>,
     paths: Arc<Paths>,
-    limit: Arc<PageLimit>,
+    limits: Arc<Limits>,
     counters: Arc<Counters>,
     /// `None` before the first group and after a failure.
     session: Option<WriteSession>,
@@ -143,7 +143,7 @@ impl WriterThread {
     fn commit(&mut self, group: &mut Vec<Job>) -> Result<Vec<Result<Applied, StoreError>>, Fault> {
         let mut session = match self.session.take() {
             Some(session) => session,
-            None => WriteSession::open(&self.paths, &self.limit)?,
+            None => WriteSession::open(&self.paths, &self.limits)?,
         };
         let outcomes = session.transaction(|transaction| {
             // Now that it is our turn: all that came in while we waited.
@@ -251,11 +251,11 @@ mod tests {
         UserName::parse(b"alice").unwrap()
     }
 
-    fn store_with_alice(dir: &tempfile::TempDir, limit: &Arc<PageLimit>) -> Store {
+    fn store_with_alice(dir: &tempfile::TempDir, limits: &Arc<Limits>) -> Store {
         let mut rng = StdRng::seed_from_u64(1);
         let paths = Paths::new(dir.path().join("state"));
         Store::init(&paths, NOW, &mut rng).unwrap();
-        let store = Store::open_with(&paths, Arc::clone(limit)).unwrap();
+        let store = Store::open_with(&paths, Arc::clone(limits)).unwrap();
         let token = NewToken {
             user: alice(),
             label: "hotp".into(),
@@ -322,12 +322,27 @@ mod tests {
         }
     }
 
+    /// A writer to be run in the test's own thread, until `jobs` is empty.
+    fn writer_of(store: &Store, jobs: Receiver<Job>) -> (WriterThread, Arc<Counters>) {
+        let counters = Arc::<Counters>::default();
+        let thread = WriterThread {
+            jobs,
+            paths: Arc::new(store.paths().clone()),
+            limits: Arc::default(),
+            counters: Arc::clone(&counters),
+            session: None,
+            failing: false,
+            pruned_at: NOW,
+        };
+        (thread, counters)
+    }
+
     #[test]
     fn a_full_disk_accepts_nobody_and_recovers() {
         let dir = tempfile::tempdir().unwrap();
-        let limit = Arc::new(PageLimit::default());
-        let store = store_with_alice(&dir, &limit);
-        limit.set(1); // the engine takes the present size instead
+        let limits = Arc::new(Limits::default());
+        let store = store_with_alice(&dir, &limits);
+        limits.set_pages(1); // the engine takes the present size instead
         let (mut accepted, mut refusals) = (0, 0);
         while refusals < 3 {
             match accept_next(&store, NOW) {
@@ -338,10 +353,40 @@ mod tests {
             assert_eq!(next_counter(&store), accepted);
             assert!(accepted < 10_000, "the disk does not become full");
         }
-        limit.set(1_000_000);
+        limits.set_pages(1_000_000);
         assert!(matches!(accept_next(&store, NOW), Ok(Commit::Accepted(_))));
         assert_eq!(next_counter(&store), accepted + 1);
         assert_eq!(store.stats().unwrap().failed_groups, 3);
+    }
+
+    #[test]
+    fn a_large_log_is_emptied_when_its_readers_have_gone() {
+        const LIMIT: u64 = 200_000;
+        let dir = tempfile::tempdir().unwrap();
+        let limits = Arc::new(Limits::default());
+        limits.set_log_octets(LIMIT);
+        let store = store_with_alice(&dir, &limits);
+        let log = || std::fs::metadata(store.paths().wal()).unwrap().len();
+        let mut largest = 0;
+        for _ in 0..100 {
+            assert!(matches!(accept_next(&store, NOW), Ok(Commit::Accepted(_))));
+            // The answer comes before the tidying: the next commit finds it done.
+            largest = largest.max(log());
+        }
+        assert!(largest < 2 * LIMIT, "{largest} octets");
+
+        let reader = Connection::open(store.paths().database()).unwrap();
+        reader.execute_batch("BEGIN; SELECT * FROM replay").unwrap();
+        for _ in 0..100 {
+            assert!(matches!(accept_next(&store, NOW), Ok(Commit::Accepted(_))));
+        }
+        assert!(log() > LIMIT, "what a reader sees cannot be emptied");
+        reader.execute_batch("COMMIT").unwrap();
+        for _ in 0..100 {
+            assert!(matches!(accept_next(&store, NOW), Ok(Commit::Accepted(_))));
+        }
+        assert!(log() <= 2 * LIMIT, "{} octets", log());
+        assert_eq!(next_counter(&store), 300);
     }
 
     #[test]
@@ -390,17 +435,7 @@ mod tests {
         sender.send(job(abandoned, account.version)).unwrap();
         sender.send(job(waiting, account.version)).unwrap();
         drop(sender);
-        let paths = Arc::new(store.paths().clone());
-        let (limit, counters) = (Arc::default(), Arc::<Counters>::default());
-        let thread = WriterThread {
-            jobs,
-            paths,
-            limit,
-            counters: Arc::clone(&counters),
-            session: None,
-            failing: false,
-            pruned_at: NOW,
-        };
+        let (thread, counters) = writer_of(&store, jobs);
         thread.run();
         assert!(
             matches!(answer.try_recv(), Ok(Ok(Commit::Accepted(_)))),
@@ -435,16 +470,7 @@ mod tests {
             })
             .collect();
         drop(sender);
-        let counters = Arc::<Counters>::default();
-        let thread = WriterThread {
-            jobs,
-            paths: Arc::new(store.paths().clone()),
-            limit: Arc::default(),
-            counters: Arc::clone(&counters),
-            session: None,
-            failing: false,
-            pruned_at: NOW,
-        };
+        let (thread, counters) = writer_of(&store, jobs);
         thread.run();
         let outcomes: Vec<_> = answers
             .into_iter()

@@ -4,7 +4,7 @@ use std::{net::IpAddr, str::FromStr, time::Duration};
 
 use ipnet::IpNet;
 use otp_core::base32;
-use otp_store::{ClientRecord, ClientSecret, MessageAuthenticatorRule, NewClient, Store};
+use otp_store::{ClientRecord, ClientSecret, ClientSettings, MessageAuthenticatorRule, NewClient, Store};
 use otp_validation::Grammar;
 use rand::Rng;
 use serde::Serialize;
@@ -247,7 +247,9 @@ impl Show {
 
 /// Change the settings of a client; its secret and address stay.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
+#[command(
+    group = clap::ArgGroup::new("change").required(true).multiple(true),
+    after_help = "\
 Examples:
   otpctl client set vpn --grammar otp
   otpctl client set kdc --repeat-grace 0
@@ -255,25 +257,35 @@ Examples:
   otpctl client set old-nas --require-message-authenticator
 
 The daemon applies the settings from the next packet on.")]
-#[group(required = true, multiple = true)]
 pub(crate) struct Set {
     /// Name.
-    #[arg(group = "name_of_client")]
     name: String,
-    /// How credentials through this client are composed: otp, password+otp, otp+password; `user` leaves it to the user.
-    #[arg(long, value_parser = parse_client_grammar)]
+    #[command(flatten)]
+    changes: Changes,
+}
+
+/// At least one of them.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = true)]
+struct Changes {
+    /// How credentials through this client are composed: otp, password+otp, otp+password, or user (as the user's setting says).
+    #[arg(long, group = "change", value_parser = parse_client_grammar)]
     grammar: Option<ClientGrammar>,
     /// Accept the same complete credential again in another packet within this time, up to three times.
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(0..=30))]
+    #[arg(long, group = "change", value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(0..=30))]
     repeat_grace: Option<u32>,
     /// Answer rejections no earlier than this after receipt.
-    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(0..=3000))]
+    #[arg(long, group = "change", value_name = "MS", value_parser = clap::value_parser!(u64).range(0..=3000))]
     reject_delay: Option<u64>,
     /// Discard requests without Message-Authenticator.
-    #[arg(long, conflicts_with = "dangerous_allow_missing_message_authenticator")]
+    #[arg(
+        long,
+        group = "change",
+        conflicts_with = "dangerous_allow_missing_message_authenticator"
+    )]
     require_message_authenticator: bool,
     /// Take requests without Message-Authenticator: whoever is on the path can then forge answers.
-    #[arg(long)]
+    #[arg(long, group = "change")]
     dangerous_allow_missing_message_authenticator: bool,
 }
 
@@ -293,31 +305,36 @@ fn parse_client_grammar(text: &str) -> Result<ClientGrammar, String> {
 impl Set {
     fn run(&self, context: &mut Context) -> Result<Exit, Failure> {
         let store = context.store()?;
-        if self.dangerous_allow_missing_message_authenticator {
+        let changes = &self.changes;
+        find(&store, &self.name)?;
+        if changes.dangerous_allow_missing_message_authenticator {
             context.warn(MISSING_MESSAGE_AUTHENTICATOR);
         }
-        find(&store, &self.name)?;
-        store.change_client(&self.name, |settings| {
-            if let Some(ClientGrammar(grammar)) = self.grammar {
-                settings.grammar = grammar;
-            }
-            if let Some(seconds) = self.repeat_grace {
-                settings.repeat_grace = seconds;
-            }
-            if let Some(millis) = self.reject_delay {
-                settings.reject_delay = Duration::from_millis(millis);
-            }
-            if self.require_message_authenticator {
-                settings.message_authenticator = MessageAuthenticatorRule::Required;
-            }
-            if self.dangerous_allow_missing_message_authenticator {
-                settings.message_authenticator = MessageAuthenticatorRule::IfPresent;
-            }
-        })?;
+        store.change_client(&self.name, |settings| changes.apply(settings))?;
         let view = ClientView::new(&find(&store, &self.name)?);
         let text = format!("Changed client {}.\n", text::escape(&self.name));
         context.result(&json!({ "client": view }), &text)?;
         Ok(Exit::Ok)
+    }
+}
+
+impl Changes {
+    fn apply(&self, settings: &mut ClientSettings) {
+        if let Some(ClientGrammar(grammar)) = self.grammar {
+            settings.grammar = grammar;
+        }
+        if let Some(seconds) = self.repeat_grace {
+            settings.repeat_grace = seconds;
+        }
+        if let Some(millis) = self.reject_delay {
+            settings.reject_delay = Duration::from_millis(millis);
+        }
+        if self.require_message_authenticator {
+            settings.message_authenticator = MessageAuthenticatorRule::Required;
+        }
+        if self.dangerous_allow_missing_message_authenticator {
+            settings.message_authenticator = MessageAuthenticatorRule::IfPresent;
+        }
     }
 }
 

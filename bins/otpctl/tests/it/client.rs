@@ -176,3 +176,61 @@ fn every_address_is_worth_a_warning() {
         .ok()
         .says("warning: 0.0.0.0/0 is every address");
 }
+
+#[test]
+fn settings_change_and_the_secret_stays() {
+    let state = State::new();
+    let secret = state.json(["client", "add", "vpn", "--address", "192.0.2.1"])["secret"].clone();
+    let arguments = ["--grammar", "otp", "--repeat-grace", "2", "--reject-delay", "500"];
+    let done = state
+        .run(["client", "set", "vpn", "--json"].iter().chain(&arguments))
+        .ok();
+    let client = &done.json()["client"];
+    assert_eq!(client["grammar"], "otp");
+    assert_eq!(
+        (&client["repeat_grace"], &client["reject_delay"]),
+        (&2.into(), &500.into())
+    );
+    assert_eq!(client["message_authenticator"], "required");
+
+    let exempt = "--dangerous-allow-missing-message-authenticator";
+    let done = state.run(["client", "set", "vpn", exempt]).ok();
+    done.prints("Changed client vpn.")
+        .says("warning: requests of this client need no Message-Authenticator");
+    let client = &state.json(["client", "show", "vpn"])["client"];
+    assert_eq!(client["message_authenticator"], "if-present");
+    assert_eq!(
+        (&client["grammar"], &client["repeat_grace"]),
+        (&"otp".into(), &2.into()),
+        "the rest stays"
+    );
+    state
+        .run([
+            "client",
+            "set",
+            "vpn",
+            "--require-message-authenticator",
+            "--grammar",
+            "user",
+        ])
+        .ok();
+    let client = &state.json(["client", "show", "vpn"])["client"];
+    assert_eq!(client["message_authenticator"], "required");
+    assert_eq!(client["grammar"], serde_json::Value::Null);
+    assert_eq!(
+        state.json(["client", "show", "vpn", "--reveal-secret"])["secret"],
+        secret
+    );
+
+    state
+        .run(["client", "set", "vpn"])
+        .exits(2)
+        .says("--repeat-grace");
+    state
+        .run(["client", "set", "vpn", exempt, "--require-message-authenticator"])
+        .exits(2);
+    state
+        .run(["client", "set", "nope", "--grammar", "otp"])
+        .exits(3)
+        .says("there is no client nope");
+}

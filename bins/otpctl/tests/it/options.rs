@@ -48,6 +48,7 @@ fn every_command_has_help() {
         "client list",
         "client show",
         "client rm",
+        "client set",
         "client disable",
         "client enable",
         "auth",

@@ -1,7 +1,8 @@
 use std::{net::IpAddr, time::Duration};
 
 use otp_store::{
-    ClientSecret, ClientSource, Kind, MessageAuthenticatorRule, NewClient, Source, Store, StoreError,
+    ClientSecret, ClientSettings, ClientSource, Kind, MessageAuthenticatorRule, NewClient, Source, Store,
+    StoreError,
 };
 use otp_validation::Grammar;
 
@@ -128,14 +129,43 @@ fn changes_are_seen_at_once_by_another_handle() {
         .add_client(&network("nas", "192.0.2.0/24"), &mut fixture.rng)
         .unwrap();
     assert_eq!(found(&daemon, "192.0.2.1").as_deref(), Some("nas"));
-    fixture.store.set_client_enabled("nas", false).unwrap();
+    fixture
+        .store
+        .change_client("nas", |settings| settings.enabled = false)
+        .unwrap();
     let from = Source::Address("192.0.2.1".parse().unwrap());
     assert!(!daemon.client_for(&from).unwrap().unwrap().policy().enabled);
+    let secret = daemon.client_for(&from).unwrap().unwrap().secret.clone().unwrap();
+    fixture
+        .store
+        .change_client("nas", |settings| {
+            settings.message_authenticator = MessageAuthenticatorRule::IfPresent;
+            settings.grammar = Some(Grammar::PasswordOtp);
+            settings.repeat_grace = 3;
+            settings.reject_delay = Duration::from_millis(7);
+        })
+        .unwrap();
+    let changed = daemon.client_for(&from).unwrap().unwrap();
+    let expected = ClientSettings {
+        enabled: false,
+        message_authenticator: MessageAuthenticatorRule::IfPresent,
+        grammar: Some(Grammar::PasswordOtp),
+        repeat_grace: 3,
+        reject_delay: Duration::from_millis(7),
+    };
+    assert_eq!(changed.settings(), expected);
+    assert_eq!(
+        changed.secret.as_ref().unwrap().expose(),
+        secret.expose(),
+        "the secret stays"
+    );
     fixture.store.remove_client("nas").unwrap();
     assert_eq!(found(&daemon, "192.0.2.1"), None);
     for refused in [
         fixture.store.remove_client("nas"),
-        fixture.store.set_client_enabled("nas", true),
+        fixture
+            .store
+            .change_client("nas", |settings| settings.enabled = true),
     ] {
         assert!(matches!(
             refused,

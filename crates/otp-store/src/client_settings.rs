@@ -1,0 +1,78 @@
+//! What may be changed about a client while it stays the same client.
+
+use std::time::Duration;
+
+use otp_validation::Grammar;
+use rusqlite::named_params;
+
+use crate::{
+    ClientRecord, MessageAuthenticatorRule, Store, StoreError,
+    client::{changed, delay_millis, each, not_found, read_record},
+};
+
+/// The rules of a client, apart from who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientSettings {
+    /// A disabled client gets Reject for everything.
+    pub enabled: bool,
+    /// Whether its requests must carry a Message-Authenticator.
+    pub message_authenticator: MessageAuthenticatorRule,
+    /// How credentials through this client are composed, whatever the user's own setting is.
+    pub grammar: Option<Grammar>,
+    /// For how many seconds a twin gets the first one's Accept; 0 = never.
+    pub repeat_grace: u32,
+    /// How long a rejection waits, from receipt, in whole milliseconds.
+    pub reject_delay: Duration,
+}
+
+impl ClientRecord {
+    /// Its present settings.
+    pub fn settings(&self) -> ClientSettings {
+        ClientSettings {
+            enabled: self.enabled,
+            message_authenticator: self.message_authenticator,
+            grammar: self.grammar,
+            repeat_grace: self.repeat_grace,
+            reject_delay: self.reject_delay,
+        }
+    }
+}
+
+impl Store {
+    /// Lets `change` edit the settings of a client; they hold from the next packet on, in every process.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotFound`], [`StoreError::Invalid`] for a delay that is too long; else whatever keeps the store from
+    /// writing.
+    pub fn change_client(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut ClientSettings),
+    ) -> Result<(), StoreError> {
+        self.administer("changing a client", |transaction| {
+            let mut settings = None;
+            each(transaction, Some(name), |row| {
+                settings = Some(read_record(row)?.settings());
+                Ok(())
+            })?;
+            let mut settings = settings.ok_or_else(|| not_found(name))?;
+            change(&mut settings);
+            let mut statement = transaction.prepare_cached(
+                "UPDATE clients
+                 SET enabled = :enabled, message_authenticator = :message_authenticator, grammar = :grammar,
+                     repeat_grace = :repeat_grace, reject_delay_ms = :reject_delay_ms
+                 WHERE name = :name",
+            )?;
+            let rows = statement.execute(named_params! {
+                ":name": name,
+                ":enabled": settings.enabled,
+                ":message_authenticator": settings.message_authenticator.name(),
+                ":grammar": settings.grammar.map(Grammar::name),
+                ":repeat_grace": settings.repeat_grace,
+                ":reject_delay_ms": delay_millis(settings.reject_delay)?,
+            })?;
+            changed(transaction, name, rows)
+        })
+    }
+}

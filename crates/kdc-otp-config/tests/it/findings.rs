@@ -277,3 +277,30 @@ fn findings_are_text_and_values() {
     );
     assert!(Severity::Note < Severity::Warning && Severity::Warning < Severity::Error);
 }
+
+#[test]
+#[cfg(unix)]
+fn files_on_disk() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    std::fs::write(path("secret"), "0123456789abcdef\n").unwrap();
+    std::fs::write(
+        path("kdc.conf"),
+        "[otp]\n t = {\n  server = 127.0.0.1\n  secret = secret\n }\n",
+    )
+    .unwrap();
+    let build = KdcBuild::new(dir.path(), "/run/krb5kdc", FinalRule::Since1_22);
+    for (mode, expected) in [(0o644, vec![Rule::SecretPermissions]), (0o600, vec![])] {
+        std::fs::set_permissions(path("secret"), std::fs::Permissions::from_mode(mode)).unwrap();
+        let report = check(
+            [path("kdc.conf"), path("krb5.conf")],
+            &kdc_otp_config::Filesystem,
+            &build,
+        );
+        let found: Vec<_> = report.findings().iter().map(|finding| finding.rule()).collect();
+        assert_eq!(found, expected, "{mode:o}");
+        assert_eq!(report.find(b"t").unwrap().secret().expose(), b"0123456789abcdef");
+    }
+}

@@ -1,8 +1,8 @@
 //! What every command works with: its I/O, the global options, and the two ways of saying things.
 
-use std::io::Write;
+use std::{fs, io, io::Write, path::Path};
 
-use otp_store::{Paths, Store};
+use otp_store::{Paths, Store, StoreError};
 use otp_validation::UnixTime;
 use serde::Serialize;
 use serde_json::json;
@@ -55,7 +55,10 @@ impl Context {
 
     /// Opens the store.
     pub(crate) fn store(&self) -> Result<Store, Failure> {
-        Store::open(&self.paths).map_err(Failure::from)
+        Store::open(&self.paths).map_err(|error| match &error {
+            StoreError::NotInitialised { missing } => hidden(missing).unwrap_or_else(|| error.into()),
+            _ => error.into(),
+        })
     }
 
     pub(crate) fn now(&self) -> UnixTime {
@@ -171,4 +174,20 @@ impl Context {
             Err(_) => Err(Failure::data("what was read is not text (UTF-8)")),
         }
     }
+}
+
+/// What cannot be seen is not missing: the state belongs to the user who runs the daemon.
+fn hidden(path: &Path) -> Option<Failure> {
+    let error = fs::metadata(path)
+        .err()
+        .filter(|error| error.kind() == io::ErrorKind::PermissionDenied)?;
+    let failure = Failure {
+        exit: Exit::Store,
+        ..Failure::file("look at", path, error)
+    };
+    Some(
+        failure.with_remedy(
+            "run the command as the user who runs the daemon, e.g. sudo -u otp-radiusd otpctl …",
+        ),
+    )
 }

@@ -1,6 +1,13 @@
 //! `init`, and states that cannot be used.
 
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::{
+    fs,
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt},
+        process::CommandExt,
+    },
+    process::Command,
+};
 
 use crate::harness::State;
 
@@ -97,4 +104,38 @@ fn failures_are_json_when_results_are() {
             .contains("otpctl init")
     );
     assert!(error["error"]["causes"].is_array());
+}
+
+/// Whose state it is may not even look; to anybody else it must not seem missing.
+#[test]
+fn a_state_of_somebody_else_is_not_called_missing() {
+    const NOBODY: u32 = 65_534;
+    let state = State::new();
+    fs::set_permissions(state.path(), fs::Permissions::from_mode(0o000)).unwrap();
+    // Nothing is hidden from root, so the program is run as nobody then, from where nobody can reach it.
+    let program = state.file("otpctl");
+    // Copied by another process: a descriptor that a test beside this one inherited would keep it from being run.
+    let copied = Command::new("cp")
+        .arg(env!("CARGO_BIN_EXE_otpctl"))
+        .arg(&program)
+        .status()
+        .unwrap();
+    assert!(copied.success());
+    fs::set_permissions(state.directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = Command::new(program);
+    if fs::metadata("/proc/self").unwrap().uid() == 0 {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    let output = command
+        .args(["user", "list", "--state-dir"])
+        .arg(state.path())
+        .output()
+        .unwrap();
+    fs::set_permissions(state.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(5), "{stderr}");
+    assert!(
+        stderr.contains("cannot look at") && stderr.contains("sudo -u otp-radiusd"),
+        "{stderr}"
+    );
 }

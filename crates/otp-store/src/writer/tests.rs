@@ -1,0 +1,344 @@
+use otp_core::{Hotp, HotpState, TokenKey};
+use otp_validation::{
+    Acceptance, Account, ClientId, CredentialDigest, Decision, PacketDigest, Reason, TokenMode, TokenStatus,
+    UserName, Verdict,
+};
+use rand::{SeedableRng as _, rngs::StdRng};
+
+use super::*;
+use crate::{MissingUsers, NewToken, Store};
+
+const NOW: UnixTime = UnixTime(1_800_000_000);
+
+fn alice() -> UserName {
+    UserName::parse(b"alice").unwrap()
+}
+
+fn store_with_alice(dir: &tempfile::TempDir, limits: &Arc<Limits>) -> Store {
+    let mut rng = StdRng::seed_from_u64(1);
+    let paths = Paths::new(dir.path().join("state"));
+    Store::init(&paths, NOW, &mut rng).unwrap();
+    let store = Store::open_with(&paths, Arc::clone(limits)).unwrap();
+    let token = NewToken {
+        user: alice(),
+        label: "hotp".into(),
+        key: TokenKey::from(*b"12345678901234567890"),
+        mode: TokenMode::Hotp {
+            hotp: Hotp::default(),
+            state: HotpState { next: 0 },
+            look_ahead: 10,
+        },
+        status: TokenStatus::Active,
+        created_at: NOW,
+    };
+    store
+        .add_tokens(&[token], MissingUsers::Create, &mut rng)
+        .unwrap();
+    store
+}
+
+/// Accepts the next counter of alice's token.
+fn acceptance(account: &Account, at: UnixTime) -> Decision {
+    let token = &account.tokens[0];
+    let TokenMode::Hotp {
+        state: HotpState { next: matched },
+        ..
+    } = token.mode
+    else {
+        panic!("a HOTP token")
+    };
+    let mut packet = [0; 32];
+    packet[..8].copy_from_slice(&matched.to_be_bytes());
+    let remember = Effect::Remember(Acceptance {
+        packet: PacketDigest(packet),
+        credential: CredentialDigest([1; 32]),
+        client: ClientId(1),
+        token: token.id,
+        at,
+        twins: 0,
+        twin_packets: Vec::new(),
+    });
+    let consume = Effect::Consume {
+        token: token.id,
+        matched,
+        next: matched + 1,
+    };
+    Decision {
+        verdict: Verdict::Accept,
+        reason: Reason::Accepted,
+        token: Some(token.id),
+        effects: vec![consume, remember],
+    }
+}
+
+fn accept_next(store: &Store, at: UnixTime) -> Result<Commit, StoreError> {
+    let account = store.account(&alice())?.unwrap();
+    let decision = acceptance(&account, at);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(store.commit(account.user.id, account.version, decision))
+}
+
+fn next_counter(store: &Store) -> u64 {
+    match store.account(&alice()).unwrap().unwrap().tokens[0].mode {
+        TokenMode::Hotp { state, .. } => state.next,
+        TokenMode::Totp { .. } => panic!("a HOTP token"),
+    }
+}
+
+/// A writer to be run in the test's own thread, until `jobs` is empty.
+fn writer_of(store: &Store, jobs: Receiver<Job>) -> (WriterThread, Arc<Counters>) {
+    let counters = Arc::<Counters>::default();
+    let thread = WriterThread {
+        jobs,
+        paths: Arc::new(store.paths().clone()),
+        limits: Arc::default(),
+        counters: Arc::clone(&counters),
+        session: None,
+        failing: false,
+        pruned_at: NOW,
+    };
+    (thread, counters)
+}
+
+#[test]
+fn a_full_disk_accepts_nobody_and_recovers() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Arc::new(Limits::default());
+    let store = store_with_alice(&dir, &limits);
+    limits.set_pages(1); // the engine takes the present size instead
+    let (mut accepted, mut refusals) = (0, 0);
+    while refusals < 3 {
+        match accept_next(&store, NOW) {
+            Ok(Commit::Accepted(_)) if refusals == 0 => accepted += 1,
+            Err(StoreError::Full { .. }) => refusals += 1,
+            other => panic!("{other:?} after {accepted} acceptances and {refusals} refusals"),
+        }
+        assert_eq!(next_counter(&store), accepted);
+        assert!(accepted < 10_000, "the disk does not become full");
+    }
+    limits.set_pages(1_000_000);
+    assert!(matches!(accept_next(&store, NOW), Ok(Commit::Accepted(_))));
+    assert_eq!(next_counter(&store), accepted + 1);
+    assert_eq!(store.stats().unwrap().failed_groups, 3);
+}
+
+#[test]
+fn a_large_log_is_emptied_when_its_readers_have_gone() {
+    const LIMIT: u64 = 200_000;
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Arc::new(Limits::default());
+    limits.set_log_octets(LIMIT);
+    let store = store_with_alice(&dir, &limits);
+    let log = || std::fs::metadata(store.paths().wal()).unwrap().len();
+    let mut largest = 0;
+    for _ in 0..100 {
+        assert!(matches!(accept_next(&store, NOW), Ok(Commit::Accepted(_))));
+        // The answer comes before the tidying: the next commit finds it done.
+        largest = largest.max(log());
+    }
+    assert!(largest < 2 * LIMIT, "{largest} octets");
+
+    let reader = Connection::open(store.paths().database()).unwrap();
+    reader.execute_batch("BEGIN; SELECT * FROM replay").unwrap();
+    for _ in 0..100 {
+        assert!(matches!(accept_next(&store, NOW), Ok(Commit::Accepted(_))));
+    }
+    assert!(log() > LIMIT, "what a reader sees cannot be emptied");
+    reader.execute_batch("COMMIT").unwrap();
+    for _ in 0..100 {
+        assert!(matches!(accept_next(&store, NOW), Ok(Commit::Accepted(_))));
+    }
+    assert!(log() <= 2 * LIMIT, "{} octets", log());
+    assert_eq!(next_counter(&store), 300);
+}
+
+#[test]
+fn what_nobody_can_ask_for_any_more_is_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store_with_alice(&dir, &Arc::default());
+    let acceptances = |at: u64| {
+        assert!(matches!(
+            accept_next(&store, UnixTime(at)),
+            Ok(Commit::Accepted(_))
+        ));
+        let account = store.account(&alice()).unwrap().unwrap();
+        account
+            .acceptances
+            .iter()
+            .map(|acceptance| acceptance.at.0 - NOW.0)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(acceptances(NOW.0), [0]);
+    assert_eq!(acceptances(NOW.0 + 10), [0, 10]);
+    assert_eq!(acceptances(NOW.0 + 300), [0, 10, 300]);
+    assert_eq!(acceptances(NOW.0 + 360), [300, 360]);
+}
+
+#[test]
+fn whoever_has_gone_away_spends_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store_with_alice(&dir, &Arc::default());
+    let account = store.account(&alice()).unwrap().unwrap();
+    let (abandoned, _) = oneshot::channel();
+    let (waiting, mut answer) = oneshot::channel();
+    let job = |reply, version| {
+        let effects = acceptance(&account, NOW).effects;
+        let change = Change {
+            user: account.user.id,
+            version,
+            effects,
+        };
+        Job {
+            change,
+            accepts: Some(account.tokens[0].id),
+            reply,
+        }
+    };
+    let (sender, jobs) = sync_channel(2);
+    sender.send(job(abandoned, account.version)).unwrap();
+    sender.send(job(waiting, account.version)).unwrap();
+    drop(sender);
+    let (thread, counters) = writer_of(&store, jobs);
+    thread.run();
+    assert!(
+        matches!(answer.try_recv(), Ok(Ok(Commit::Accepted(_)))),
+        "the first one did not spend the code"
+    );
+    assert_eq!(counters.changes.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn everything_that_waits_is_one_transaction() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store_with_alice(&dir, &Arc::default());
+    let account = store.account(&alice()).unwrap().unwrap();
+    let (sender, jobs) = sync_channel(600);
+    let answers: Vec<_> = (0..600)
+        .map(|_| {
+            let (reply, answer) = oneshot::channel();
+            let effects = acceptance(&account, NOW).effects;
+            let change = Change {
+                user: account.user.id,
+                version: account.version,
+                effects,
+            };
+            sender
+                .send(Job {
+                    change,
+                    accepts: Some(account.tokens[0].id),
+                    reply,
+                })
+                .unwrap();
+            answer
+        })
+        .collect();
+    drop(sender);
+    let (thread, counters) = writer_of(&store, jobs);
+    thread.run();
+    let outcomes: Vec<_> = answers
+        .into_iter()
+        .map(|mut answer| answer.try_recv().unwrap().unwrap())
+        .collect();
+    assert!(matches!(outcomes[0], Commit::Accepted(_)));
+    assert!(outcomes[1..].iter().all(|outcome| *outcome == Commit::Conflict));
+    let [groups, changes, conflicts] = [&counters.groups, &counters.changes, &counters.conflicts]
+        .map(|counter| counter.load(Ordering::Relaxed));
+    assert_eq!((groups, changes, conflicts), (3, 600, 599)); // 256, 256, 88
+}
+
+#[test]
+fn more_than_the_queue_holds_is_refused_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store_with_alice(&dir, &Arc::default());
+    let account = store.account(&alice()).unwrap().unwrap();
+    let writer = Writer::new(Arc::new(store.paths().clone()), Arc::default(), Arc::default());
+    let turnstile = crate::turnstile::Turnstile::open(&store.paths().state_dir).unwrap();
+    let turn = turnstile.enter().unwrap();
+    let mut answers = Vec::new();
+    let refused = loop {
+        let (reply, answer) = oneshot::channel();
+        let effects = acceptance(&account, NOW).effects;
+        let change = Change {
+            user: account.user.id,
+            version: account.version,
+            effects,
+        };
+        match writer.submit(Job {
+            change,
+            accepts: Some(account.tokens[0].id),
+            reply,
+        }) {
+            Ok(()) => answers.push(answer),
+            Err(refused) => break refused,
+        }
+    };
+    assert!(matches!(refused, StoreError::Overloaded), "{refused}");
+    // The thread may have taken one out, and waits for its turn with it.
+    assert!((QUEUE..=QUEUE + 1).contains(&answers.len()), "{}", answers.len());
+    drop(turn);
+    // The last handle is dropped: what was taken is still answered.
+    drop(writer);
+    let outcomes: Vec<_> = answers
+        .into_iter()
+        .map(|answer| answer.blocking_recv().unwrap().unwrap())
+        .collect();
+    let accepted = outcomes
+        .iter()
+        .filter(|outcome| matches!(outcome, Commit::Accepted(_)))
+        .count();
+    assert_eq!(accepted, 1);
+}
+
+#[test]
+fn a_change_that_is_refused_harms_no_other_of_its_group() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store_with_alice(&dir, &Arc::default());
+    let account = store.account(&alice()).unwrap().unwrap();
+    let token = account.tokens[0].id;
+    let too_far = Effect::Consume {
+        token,
+        matched: u64::MAX - 1,
+        next: u64::MAX,
+    };
+    let unknown_user = UserId(account.user.id.0 + 1);
+    let remember = acceptance(&account, NOW).effects.remove(1);
+    let changes = [
+        (account.user.id, vec![too_far]),
+        (unknown_user, acceptance(&account, NOW).effects),
+        (account.user.id, vec![remember]),
+        (account.user.id, acceptance(&account, NOW).effects),
+    ];
+    let (sender, jobs) = sync_channel(changes.len());
+    let answers = changes.map(|(user, effects)| {
+        let (reply, answer) = oneshot::channel();
+        let change = Change {
+            user,
+            version: account.version,
+            effects,
+        };
+        sender
+            .send(Job {
+                change,
+                accepts: Some(token),
+                reply,
+            })
+            .unwrap();
+        answer
+    });
+    drop(sender);
+    let (thread, counters) = writer_of(&store, jobs);
+    thread.run();
+    let [too_far, unknown_user, without_code, accepted] =
+        answers.map(|mut answer| answer.try_recv().unwrap());
+    assert!(
+        matches!(too_far, Err(StoreError::OutOfRange { .. })),
+        "{too_far:?}"
+    );
+    assert_eq!(unknown_user.unwrap(), Commit::Conflict);
+    assert!(
+        matches!(without_code, Err(StoreError::Unproven)),
+        "{without_code:?}"
+    );
+    assert!(matches!(accepted, Ok(Commit::Accepted(_))), "{accepted:?}");
+    assert_eq!(counters.groups.load(Ordering::Relaxed), 1);
+}

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use krad::{AttributeType, MessageAuthenticatorRule, SharedSecret};
+use krad::{AttributeType, MessageAuthenticatorRule, ReplyStyle, SharedSecret};
 use krad_tokio::{AccessRequest, Answer, ClientTerms, Discard, Peer, RadiusService};
 use otp_service::{Outcome, Request, Service};
 use otp_store::{ClientRecord, MessageAuthenticatorRule as StoredRule, Source};
@@ -123,19 +123,18 @@ impl RadiusClient {
 
 /// How the packets of a stored client are to be treated.
 fn terms(record: &ClientRecord) -> (ClientTerms, Arc<RadiusClient>) {
-    let terms = match &record.secret {
+    let mut terms = match &record.secret {
         None => ClientTerms::kdc_socket(),
-        Some(secret) => ClientTerms {
-            message_authenticator: match record.message_authenticator {
-                StoredRule::Required => MessageAuthenticatorRule::Required,
-                // Proxy-State without Message-Authenticator is what the forgery needs (CVE-2024-3596).
-                StoredRule::IfPresent => MessageAuthenticatorRule::IfPresent {
-                    limit_proxy_state: true,
-                },
-            },
-            ..ClientTerms::network(SharedSecret::new(secret.expose()))
-        },
+        Some(secret) => ClientTerms::network(SharedSecret::new(secret.expose())),
     };
+    if record.secret.is_some() && record.message_authenticator == StoredRule::IfPresent {
+        // Proxy-State without Message-Authenticator is what the forgery needs (CVE-2024-3596).
+        terms.message_authenticator = MessageAuthenticatorRule::IfPresent {
+            limit_proxy_state: true,
+        };
+        // The client may be a KDC, which would discard the Message-Authenticator of our reply.
+        terms.reply_style = ReplyStyle::NetworkOrLibkrad;
+    }
     (
         terms,
         Arc::new(RadiusClient::Known {

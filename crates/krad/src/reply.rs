@@ -17,6 +17,20 @@ pub enum ReplyStyle {
     /// attributes that [`LengthPolicy::Libkrad`] permits. Others are left out, because libkrad discards a
     /// reply that has one of them.
     Libkrad,
+    /// For a client on a network that may leave Message-Authenticator out: as `Libkrad` to a request that an MIT
+    /// KDC before 1.22 composes ([`Request::is_of_older_kdc`]), as `Network` to any other.
+    NetworkOrLibkrad,
+}
+
+impl ReplyStyle {
+    /// Whether libkrad reads the reply to `request`.
+    fn is_for_libkrad(self, request: &Request<'_>) -> bool {
+        match self {
+            Self::Network => false,
+            Self::Libkrad => true,
+            Self::NetworkOrLibkrad => request.is_of_older_kdc(),
+        }
+    }
 }
 
 /// A reply in the making, from [`Request::reply`].
@@ -62,9 +76,11 @@ impl<'a> ReplyBuilder<'a> {
     ///
     /// [`EncodeError::PacketLength`] if the whole is longer than 4096 octets.
     pub fn sign(&self, style: ReplyStyle) -> Result<Vec<u8>, EncodeError> {
-        let policy = match style {
-            ReplyStyle::Network => LengthPolicy::Rfc2865,
-            ReplyStyle::Libkrad => LengthPolicy::Libkrad,
+        let for_libkrad = style.is_for_libkrad(&self.request);
+        let policy = if for_libkrad {
+            LengthPolicy::Libkrad
+        } else {
+            LengthPolicy::Rfc2865
         };
         let mut attributes = AttributeBuffer::default();
         for attribute in self.attributes.attributes() {
@@ -75,10 +91,7 @@ impl<'a> ReplyBuilder<'a> {
         for proxy_state in self.request.proxy_states() {
             attributes.echo(AttributeType::PROXY_STATE, proxy_state)?;
         }
-        let with_message_authenticator = match style {
-            ReplyStyle::Network => true,
-            ReplyStyle::Libkrad => self.request.has_message_authenticator(),
-        };
+        let with_message_authenticator = !for_libkrad || self.request.has_message_authenticator();
         let header = Header {
             code: self.code,
             identifier: self.request.identifier(),

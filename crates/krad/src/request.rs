@@ -88,6 +88,24 @@ impl<'a> Request<'a> {
         self.has_message_authenticator
     }
 
+    /// Whether an MIT KDC before 1.22 composes requests like this one: no Message-Authenticator, and NAS-Identifier,
+    /// Service-Type = Authenticate Only, User-Password, User-Name, in this order and nothing else.
+    ///
+    /// Such a KDC discards a reply that carries a Message-Authenticator. A request proves nothing about its sender by
+    /// its shape: this is for choosing among replies that are all permitted.
+    #[must_use]
+    pub fn is_of_older_kdc(&self) -> bool {
+        const SHAPE: [AttributeType; 4] = [
+            AttributeType::NAS_IDENTIFIER,
+            AttributeType::SERVICE_TYPE,
+            AttributeType::USER_PASSWORD,
+            AttributeType::USER_NAME,
+        ];
+        const AUTHENTICATE_ONLY: u32 = 8;
+        self.service_type() == Some(AUTHENTICATE_ONLY)
+            && self.attributes().iter().map(|attribute| attribute.kind).eq(SHAPE)
+    }
+
     /// User-Name (RFC 2865 §5.1): octets that need not be UTF-8.
     #[must_use]
     pub fn user_name(&self) -> Option<&'a [u8]> {

@@ -113,7 +113,7 @@ pub type ReplyRow = (
     &'static str,
 );
 
-pub const REPLIES: [ReplyRow; 8] = [
+pub const REPLIES: [ReplyRow; 10] = [
     (
         REQUEST_WITHOUT_MAC,
         "foo",
@@ -156,6 +156,24 @@ pub const REPLIES: [ReplyRow; 8] = [
         ],
         ReplyStyle::Libkrad,
         "0b2a002e381b0a85f10c8b27ca1348bbd52092d55012dd1a149d034c910e0e36cab14b2f25451204686918047374",
+    ),
+    // A KDC composed the request without Message-Authenticator: it would discard a reply that has one.
+    (
+        REQUEST_WITHOUT_MAC,
+        "foo",
+        Code::ACCESS_ACCEPT,
+        &[],
+        ReplyStyle::NetworkOrLibkrad,
+        "022a001432378112e3cc7558f18556a44c13c428",
+    ),
+    // The same KDC, grown up.
+    (
+        REQUEST_WITH_MAC,
+        "foo",
+        Code::ACCESS_ACCEPT,
+        &[],
+        ReplyStyle::NetworkOrLibkrad,
+        "022a0026935e0b2015803bde91be07cbcd4c1d1e5012dbcf453198e6fa5be48687a08c2d0844",
     ),
     (
         REQUEST_UNIX,

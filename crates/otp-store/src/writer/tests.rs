@@ -1,7 +1,7 @@
 use otp_core::{Hotp, HotpState, TokenKey};
 use otp_validation::{
     Acceptance, Account, ClientId, CredentialDigest, Decision, PacketDigest, Reason, TokenMode, TokenStatus,
-    UserName, Verdict,
+    UserId, UserName, Verdict,
 };
 use rand::{SeedableRng as _, rngs::StdRng};
 

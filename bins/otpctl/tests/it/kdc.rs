@@ -1,5 +1,7 @@
 //! `otpctl kdc`, which needs no state.
 
+use std::process::Command;
+
 use crate::harness::State;
 
 #[test]
@@ -48,6 +50,46 @@ fn user_strings_come_with_the_commands_that_store_them() {
         .run(["kdc", "string", "a\nb"])
         .exits(4)
         .says("control character");
+}
+
+#[test]
+fn the_command_alone_can_be_evaluated_by_a_shell() {
+    let state = State::none();
+    let done = state
+        .run([
+            "kdc",
+            "string",
+            "alice@EXAMPLE.COM",
+            "--token",
+            "type=otp",
+            "--shell",
+        ])
+        .ok();
+    assert_eq!(
+        done.stdout,
+        "kadmin.local setstr alice@EXAMPLE.COM otp '[{\"type\":\"otp\"}]'\n"
+    );
+    // Whatever the names hold, a shell hands them on as they are.
+    let arguments = [
+        "kdc",
+        "string",
+        "$(id) o'brien",
+        "--username",
+        "`id`;\"x\"",
+        "--shell",
+    ];
+    let command = state.run(arguments).ok().stdout;
+    let kadmin = state.write("kadmin.local", "#!/bin/sh\nprintf '%s|' \"$@\"\n");
+    let script = command.replacen("kadmin.local", &format!("sh {}", kadmin.display()), 1);
+    let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+    let words = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(
+        words, r#"setstr|$(id) o'brien|otp|[{"username":"`id`;\"x\""}]|"#,
+        "{output:?}"
+    );
+    state
+        .run(["kdc", "string", "--check", "[{}]", "--shell"])
+        .exits(2);
 }
 
 #[test]

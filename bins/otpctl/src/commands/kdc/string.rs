@@ -18,6 +18,7 @@ use crate::{Exit, context::Context, failure::Failure, text::Tone};
     after_help = "\
 Examples:
   otpctl kdc string alice
+  eval \"$(otpctl kdc string alice --shell)\"
   otpctl kdc string alice@EXAMPLE.COM --type vpn --indicator otp
   otpctl kdc string alice --token type=totp --token type=backup,username=alice-backup,indicator=otp-backup
   kadmin.local getstrs alice | sed -n 's/^otp: //p' | otpctl kdc string --check -"
@@ -43,12 +44,15 @@ pub(crate) struct WriteOrCheck {
     /// The KDC tries the tokens in the order given, with the same code. "\" takes a comma into a value.
     #[arg(long, value_name = "SPEC")]
     token: Vec<TokenSpec>,
+    /// Print the command for a shell on the KDC, and nothing else.
+    #[arg(long)]
+    shell: bool,
     /// Say what a KDC does with an existing value; "-" reads it from standard input.
     #[arg(
         long,
         value_name = "STRING",
         allow_hyphen_values = true,
-        conflicts_with_all = ["principal", "token_type", "username", "indicator", "no_indicators", "token"]
+        conflicts_with_all = ["principal", "token_type", "username", "indicator", "no_indicators", "token", "shell"]
     )]
     check: Option<String>,
 }
@@ -83,16 +87,11 @@ impl WriteOrCheck {
         let line = value.kadmin_line(principal).map_err(Failure::data)?;
         let command = value.kadmin_command(principal).map_err(Failure::data)?;
         let json = value.to_json();
-        let text = format!(
-            "{json}\n\
-             \n\
-             In a shell on the KDC:\n  {command}\n\
-             \n\
-             At the prompt of kadmin or kadmin.local, where every double quote is doubled:\n  {line}\n\
-             \n\
-             The KDC asks for a code only if the principal requires preauthentication (modprinc +requires_preauth)\n\
-             and the client uses FAST.\n",
-        );
+        let text = if self.shell {
+            format!("{command}\n")
+        } else {
+            explain(&json, &command, &line)
+        };
         let result = json!({
             "principal": principal,
             "value": json,
@@ -102,6 +101,20 @@ impl WriteOrCheck {
         context.result(&result, &text)?;
         Ok(Exit::Ok)
     }
+}
+
+/// The value, and how to store it.
+fn explain(json: &str, command: &str, line: &str) -> String {
+    format!(
+        "{json}\n\
+             \n\
+             In a shell on the KDC:\n  {command}\n\
+             \n\
+             At the prompt of kadmin or kadmin.local, where every double quote is doubled:\n  {line}\n\
+             \n\
+             The KDC asks for a code only if the principal requires preauthentication (modprinc +requires_preauth)\n\
+             and the client uses FAST.\n",
+    )
 }
 
 #[derive(Serialize)]

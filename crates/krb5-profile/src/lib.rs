@@ -17,6 +17,6 @@ pub use line::MAX_LINE;
 pub use parse::{MAX_FILE_OCTETS, MAX_FILES, MAX_INCLUDE_DEPTH, to_path};
 pub use paths::{kdc_search_path, search_path};
 pub use profile::Profile;
-pub use tree::{FinalRule, Relation, Section, Tree};
+pub use tree::{Child, FinalRule, Relation, Section, Tree};
 pub use value::{boolean, integer};
 pub use write::WriteError;

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::error::{ConfigError, ValueError, text};
 use crate::files::FileAccess;
 use crate::parse::{parse, parse_octets};
-use crate::tree::{FinalRule, Relation, Section, Tree};
+use crate::tree::{Child, FinalRule, Relation, Section, Tree};
 use crate::value::{boolean, integer};
 
 /// The files of a search path, merged: `krb5.conf`, or `kdc.conf` before `krb5.conf`.
@@ -139,6 +139,19 @@ impl Profile {
             section.relations().any(Relation::is_final) || section.sections().any(|child| child.is_final())
         });
         sections
+    }
+
+    /// What a section holds, over all files (`profile_iterator` with `PROFILE_ITER_LIST_SECTION`).
+    ///
+    /// Within a file, relations and subsections come sorted by name. A subsection that stands in two files comes twice.
+    pub fn children<N: AsRef<[u8]>>(&self, path: impl AsRef<[N]>) -> Vec<Child<'_>> {
+        let mut children = Vec::new();
+        self.walk(path.as_ref(), |section| {
+            let before = children.len();
+            children.extend(section.children());
+            children.iter().skip(before).any(Child::is_final)
+        });
+        children
     }
 
     /// The names of the relations of a section, over all files, each once (`profile_get_relation_names`).

@@ -84,6 +84,37 @@ struct SectionData {
 struct Children {
     relations: Vec<Relation>,
     section: Option<SectionId>,
+    /// How many of the relations stand before the line that opens the section first.
+    before_section: usize,
+}
+
+/// One thing that a section holds.
+#[derive(Clone, Copy, Debug)]
+pub enum Child<'a> {
+    /// `tag = value`.
+    Relation(&'a Relation),
+    /// A subsection.
+    Section(Section<'a>),
+}
+
+impl<'a> Child<'a> {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &'a [u8] {
+        match self {
+            Self::Relation(relation) => relation.name(),
+            Self::Section(section) => section.name(),
+        }
+    }
+
+    /// Whether it is marked `*`.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::Relation(relation) => relation.is_final(),
+            Self::Section(section) => section.is_final(),
+        }
+    }
 }
 
 impl<'a> Section<'a> {
@@ -121,6 +152,23 @@ impl<'a> Section<'a> {
             .values()
             .filter_map(|children| children.section)
             .filter_map(|id| tree.section(id))
+    }
+
+    /// Relations and subsections, sorted by name; those of one name in the order of the file, where a subsection stands
+    /// at the line that opens it first.
+    pub fn children(&self) -> impl Iterator<Item = Child<'a>> + use<'a> {
+        let tree = self.tree;
+        self.data.children.values().flat_map(move |children| {
+            let (before, after) = children
+                .relations
+                .split_at_checked(children.before_section)
+                .unwrap_or((&children.relations, &[]));
+            let section = children.section.and_then(|id| tree.section(id));
+            let before = before.iter().map(Child::Relation);
+            before
+                .chain(section.map(Child::Section))
+                .chain(after.iter().map(Child::Relation))
+        })
     }
 
     /// The subsection called `name`.
@@ -183,7 +231,9 @@ impl Tree {
         self.sections.push(SectionData::new(name.to_vec(), parent, at));
         let id = SectionId(self.sections.len());
         if !discard && let Some(data) = self.get_mut(parent) {
-            data.children.entry(name.to_vec()).or_default().section = Some(id);
+            let children = data.children.entry(name.to_vec()).or_default();
+            children.section = Some(id);
+            children.before_section = children.relations.len();
         }
         id
     }

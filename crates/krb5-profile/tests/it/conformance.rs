@@ -1,6 +1,6 @@
 //! Single files: what each line means.
 
-use krb5_profile::{ConfigError, FinalRule, Profile};
+use krb5_profile::{Child, ConfigError, FinalRule, MemoryFiles, Profile};
 
 const RULES: [FinalRule; 2] = [FinalRule::Before1_22, FinalRule::Since1_22];
 
@@ -174,4 +174,23 @@ fn listings_are_sorted_and_values_keep_their_order() {
         .map(|relation| relation.value())
         .collect();
     assert_eq!(values, [b"1", b"3"]);
+}
+
+#[test]
+fn children_come_in_the_order_of_the_iterator() {
+    let one = "[s]\nb = 1\nb = {\n x = 1\n}\nb = 2\na = 3\nb = {\n y = 2\n}\nc = {\n}\n";
+    let files = MemoryFiles::from([("one", one), ("two", "[s]\nb = {\n}\na = 4\n[r]\n")]);
+    let profile = Profile::load(["one", "two"], &files, FinalRule::Before1_22).unwrap();
+    let shown: Vec<String> = profile
+        .children(["s"])
+        .iter()
+        .map(|child| match child {
+            Child::Relation(relation) => relation.to_string(),
+            Child::Section(section) => format!("{}{{}}", krb5_profile::text(section.name())),
+        })
+        .collect();
+    assert_eq!(shown, ["a = 3", "b = 1", "b{}", "b = 2", "c{}", "a = 4", "b{}"]);
+    let top: [&str; 0] = [];
+    let names: Vec<_> = profile.children(top).iter().map(Child::name).collect();
+    assert_eq!(names, [b"s", b"r", b"s"]);
 }

@@ -12,6 +12,7 @@
 mod conformance;
 mod dump;
 mod final_marks;
+mod generate;
 mod includes;
 mod libprofile;
 mod robustness;

@@ -98,10 +98,11 @@ pub struct Attributes<'a> {
 }
 
 impl<'a> Attributes<'a> {
-    /// Checks that `octets` are whole attributes, each of a length that `policy` permits.
+    /// Checks that `octets` are whole attributes, each of a length that `policy` permits. What the policy ignores
+    /// at the end is not part of the result.
     pub(crate) fn decode(octets: &'a [u8], policy: LengthPolicy) -> Result<Self, DecodeError> {
         let mut rest = octets;
-        while !rest.is_empty() {
+        while rest.len() > policy.ignored_at_end() {
             let offset = MIN_PACKET_LENGTH.saturating_add(octets.len().saturating_sub(rest.len()));
             let (next, Attribute { kind, value }) =
                 attribute(rest).map_err(|_| DecodeError::Attribute(offset))?;
@@ -113,12 +114,19 @@ impl<'a> Attributes<'a> {
             }
             rest = next;
         }
+        let length = octets.len().saturating_sub(rest.len());
+        let octets = octets.get(..length).unwrap_or_default();
         Ok(Self { octets })
     }
 
-    /// The attributes of octets that [`Attributes::decode`] accepted before.
+    /// The attributes of octets that [`Attributes::decode`] returned before.
     pub(crate) const fn of_decoded(octets: &'a [u8]) -> Self {
         Self { octets }
+    }
+
+    /// The octets of the attributes.
+    pub(crate) const fn octets(&self) -> &'a [u8] {
+        self.octets
     }
 
     /// Iterates over all attributes in the order of the wire.

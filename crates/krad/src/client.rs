@@ -210,7 +210,7 @@ impl PendingRequest {
         verify_message_authenticator(&packet, &self.authenticator, rule, &self.secret)?;
         let octets = packet.octets();
         let length = u16::try_from(octets.len()).map_err(|_| VerifyError::WrongResponseAuthenticator)?;
-        let attributes = packet.attributes().iter().rest();
+        let attributes = packet.after_header();
         let expected = response_authenticator(
             packet.header(),
             length,

@@ -1,4 +1,7 @@
 //! Which lengths of values a decoder or a peer permits.
+//!
+//! In libkrad a row of its table decides, and a packet that breaks it is discarded whole, so a policy is also
+//! what a reply to a KDC has to fit.
 
 use crate::AttributeType;
 
@@ -13,9 +16,12 @@ pub enum LengthPolicy {
     /// Any attribute with a value of 0 to 253 octets.
     #[default]
     Rfc2865,
-    /// The table of MIT libkrad 1.22. Earlier releases differ in one row: they do not know
-    /// Message-Authenticator.
+    /// The table of MIT libkrad 1.22, and like it blind to one or two octets after the attributes: even a
+    /// well-formed empty attribute, if it is the last one, is not there.
     Libkrad,
+    /// The table of MIT libkrad before 1.22. It differs in one row: a Message-Authenticator is not known, so a
+    /// packet with one is refused.
+    LibkradBefore1_22,
 }
 
 impl LengthPolicy {
@@ -30,7 +36,16 @@ impl LengthPolicy {
     pub fn permits(self, kind: AttributeType, length: usize) -> bool {
         match self {
             Self::Rfc2865 => length <= 253,
-            Self::Libkrad => libkrad_permits(kind, length),
+            Self::LibkradBefore1_22 if kind == AttributeType::MESSAGE_AUTHENTICATOR => length == 0,
+            Self::Libkrad | Self::LibkradBefore1_22 => libkrad_permits(kind, length),
+        }
+    }
+
+    /// How many octets at the end are not looked at, because no attribute with a value fits in them.
+    pub(crate) const fn ignored_at_end(self) -> usize {
+        match self {
+            Self::Rfc2865 => 0,
+            Self::Libkrad | Self::LibkradBefore1_22 => 2,
         }
     }
 }
@@ -84,6 +99,21 @@ mod tests {
             for &length in refused {
                 assert!(
                     !LengthPolicy::Libkrad.permits(AttributeType(kind), length),
+                    "{kind}: {length}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn message_authenticator_is_the_row_that_changed() {
+        for kind in 0..=u8::MAX {
+            for length in 0..=254 {
+                let now = LengthPolicy::Libkrad.permits(AttributeType(kind), length);
+                let before = LengthPolicy::LibkradBefore1_22.permits(AttributeType(kind), length);
+                assert_eq!(
+                    now != before,
+                    kind == 80 && [0, 16].contains(&length),
                     "{kind}: {length}"
                 );
             }

@@ -98,9 +98,10 @@ impl<'a> Found<'a> {
             let value = value
                 .try_into()
                 .map_err(|_| VerifyError::MessageAuthenticatorLength(value.len()))?;
-            let after = attributes.rest();
-            let value_offset = all.rest().len().saturating_sub(after.len()).saturating_sub(16);
-            let before = all.rest().get(..value_offset).unwrap_or_default();
+            let covered = packet.after_header();
+            let end = all.rest().len().saturating_sub(attributes.rest().len());
+            let before = covered.get(..end.saturating_sub(16)).unwrap_or_default();
+            let after = covered.get(end..).unwrap_or_default();
             found = Some(Self { before, value, after });
         }
         Ok(found)

@@ -31,6 +31,8 @@ pub struct Packet<'a> {
     header: Header,
     /// Exactly Length octets.
     octets: &'a [u8],
+    /// What follows the header, less what the policy ignores at the end.
+    attributes: Attributes<'a>,
 }
 
 /// What the first 20 octets say, without Length.
@@ -66,13 +68,23 @@ impl<'a> Packet<'a> {
         let octets = octets
             .get(..usize::from(length))
             .ok_or(DecodeError::Truncated { length, available })?;
-        Attributes::decode(attribute_octets(octets), policy)?;
-        Ok(Self { header, octets })
+        let attributes = Attributes::decode(after_header(octets), policy)?;
+        Ok(Self {
+            header,
+            octets,
+            attributes,
+        })
     }
 
-    /// The packet of octets that were decoded before.
-    pub(crate) const fn of_decoded(header: Header, octets: &'a [u8]) -> Self {
-        Self { header, octets }
+    /// The packet of octets that were decoded before; of what follows the header, the first `attributes` octets
+    /// were attributes.
+    pub(crate) fn of_decoded(header: Header, octets: &'a [u8], attributes: usize) -> Self {
+        let attributes = after_header(octets).get(..attributes).unwrap_or_default();
+        Self {
+            header,
+            octets,
+            attributes: Attributes::of_decoded(attributes),
+        }
     }
 
     /// Code.
@@ -95,8 +107,8 @@ impl<'a> Packet<'a> {
 
     /// The attributes, in order.
     #[must_use]
-    pub fn attributes(&self) -> Attributes<'a> {
-        Attributes::of_decoded(attribute_octets(self.octets))
+    pub const fn attributes(&self) -> Attributes<'a> {
+        self.attributes
     }
 
     /// The octets of the packet, padding excluded.
@@ -107,6 +119,11 @@ impl<'a> Packet<'a> {
 
     pub(crate) const fn header(&self) -> Header {
         self.header
+    }
+
+    /// What follows the header: what digests cover.
+    pub(crate) fn after_header(&self) -> &'a [u8] {
+        after_header(self.octets)
     }
 }
 
@@ -140,7 +157,7 @@ fn header(input: &[u8]) -> IResult<&[u8], (Header, u16)> {
 }
 
 /// What follows the header.
-fn attribute_octets(packet: &[u8]) -> &[u8] {
+fn after_header(packet: &[u8]) -> &[u8] {
     packet.get(MIN_PACKET_LENGTH..).unwrap_or_default()
 }
 

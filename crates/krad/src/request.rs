@@ -72,7 +72,7 @@ impl<'a> Request<'a> {
 
     /// All attributes, in order.
     #[must_use]
-    pub fn attributes(&self) -> Attributes<'a> {
+    pub const fn attributes(&self) -> Attributes<'a> {
         self.packet.attributes()
     }
 
@@ -168,6 +168,7 @@ impl<'a> Request<'a> {
         RequestBuf {
             header: self.packet.header(),
             octets: Zeroizing::new(self.octets().to_vec()),
+            attributes: self.attributes().octets().len(),
             secret: self.secret.clone(),
             has_message_authenticator: self.has_message_authenticator,
         }
@@ -184,6 +185,8 @@ impl<'a> Request<'a> {
 pub struct RequestBuf {
     header: Header,
     octets: Zeroizing<Vec<u8>>,
+    /// How many octets after the header are attributes.
+    attributes: usize,
     secret: SharedSecret,
     has_message_authenticator: bool,
 }
@@ -193,7 +196,7 @@ impl RequestBuf {
     #[must_use]
     pub fn as_request(&self) -> Request<'_> {
         Request {
-            packet: Packet::of_decoded(self.header, &self.octets),
+            packet: Packet::of_decoded(self.header, &self.octets, self.attributes),
             secret: &self.secret,
             has_message_authenticator: self.has_message_authenticator,
         }

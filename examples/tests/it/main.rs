@@ -13,4 +13,5 @@
 mod generate;
 mod profile_dump;
 mod programs;
+mod radius_dump;
 mod userstring_dump;

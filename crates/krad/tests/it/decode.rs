@@ -116,6 +116,30 @@ fn libkrad_lengths() {
     }
 }
 
+/// libkrad does not look at the last one or two octets; digests cover them all the same.
+#[test]
+fn libkrad_ignores_the_end() {
+    for policy in [LengthPolicy::Libkrad, LengthPolicy::LibkradBefore1_22] {
+        for end in [&[][..], &[5], &[0, 0], &[1, 2], &[200, 2]] {
+            let octets = packet(&[&[1, 3, b'a'][..], end].concat());
+            let decoded = Packet::decode_with(&octets, policy).unwrap();
+            assert_eq!(decoded.octets(), octets);
+            assert_eq!(decoded.attributes().iter().count(), 1, "{end:?}");
+        }
+        let three = packet(&[1, 3, b'a', 0, 0, 0]);
+        assert_eq!(
+            Packet::decode_with(&three, policy).unwrap_err(),
+            DecodeError::Attribute(23)
+        );
+    }
+    let with_mac = hex(REQUEST_WITH_MAC);
+    let kind = AttributeType::MESSAGE_AUTHENTICATOR;
+    assert_eq!(
+        Packet::decode_with(&with_mac, LengthPolicy::LibkradBefore1_22).unwrap_err(),
+        DecodeError::AttributeLength { kind, length: 16 }
+    );
+}
+
 #[test]
 fn truncated_at_every_length() {
     let requests = [REQUEST_WITH_MAC, REQUEST_WITHOUT_MAC, REQUEST_UNIX];

@@ -19,7 +19,7 @@ fn main() -> io::Result<()> {
 }
 
 /// The line for a line.
-pub(crate) fn dump(line: &[u8]) -> String {
+fn dump(line: &[u8]) -> String {
     match parse(line).and_then(|(secret, octets)| decode(&secret, &octets)) {
         Ok(shown) => format!("ok {shown}"),
         Err(reason) => format!("err {reason}"),

@@ -17,7 +17,7 @@ fn the_iterator_of_libprofile_gives_the_same_lines() {
         lists.push(list.to_vec());
     }
     let requests: String = lists.iter().map(|list| list.join(":") + "\n").collect();
-    let theirs = run(Command::new(compile("iterate")), requests.as_bytes());
+    let theirs = run(Command::new(compile("iterate", &[])), requests.as_bytes());
     assert!(theirs.status.success(), "the helper failed: {:?}", theirs.status);
     let mut theirs = theirs.stdout.as_slice();
 

@@ -34,19 +34,21 @@ pub fn run(mut command: Command, input: &[u8]) -> Output {
     })
 }
 
-/// Compiles `tests/it/<name>.c` against libkrb5.
-pub fn compile(name: &str) -> PathBuf {
+/// Compiles `tests/it/<name>.c` against libkrb5 and other libraries.
+pub fn compile(name: &str, libraries: &[&str]) -> PathBuf {
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/it/{name}.c"));
     let built = Command::new("cc")
         .arg("-o")
         .arg(&program)
         .arg(source)
+        .args(libraries)
         .arg("-lkrb5")
         .status();
     assert!(
         built.is_ok_and(|status| status.success()),
-        "cannot compile against libkrb5; install a C compiler and its headers: apt-get install gcc libkrb5-dev"
+        "cannot compile against libkrb5 {libraries:?}; install a C compiler and the libraries: \
+         apt-get install gcc libkrb5-dev krb5-otp"
     );
     program
 }

@@ -1,20 +1,14 @@
 //! `radius_dump` beside MIT libkrad itself: the same line for the same packet, or both refuse.
 
-#[path = "../../examples/radius_dump.rs"]
-#[expect(dead_code, reason = "main of a program")]
-mod program;
-
-use std::{
-    fs::{self, File},
-    path::Path,
-    process::Command,
-};
+use std::{path::PathBuf, process::Command, sync::LazyLock};
 
 use krad::{RequestAuthenticator, SharedSecret, hide_user_password};
 use rand::{
     RngExt, SeedableRng,
     rngs::{StdRng, SysRng},
 };
+
+use crate::programs::{compile, example, run};
 
 /// Packets a run.
 const PACKETS: usize = 20_000;
@@ -24,11 +18,9 @@ fn libkrad_decodes_the_same() {
     let seed = StdRng::try_from_rng(&mut SysRng).unwrap().random();
     let mut rng = StdRng::seed_from_u64(seed);
     let lines: Vec<String> = (0..PACKETS).map(|_| line(&mut rng)).collect();
-    let theirs = libkrad(&lines);
-    assert_eq!(theirs.len(), PACKETS);
-    for (line, theirs) in lines.iter().zip(&theirs) {
-        let ours = program::dump(line.as_bytes());
-        let same = ours == *theirs || (ours.starts_with("err ") && theirs.starts_with("err "));
+    let (ours, theirs) = (dump(&lines), libkrad(&lines));
+    for (line, (ours, theirs)) in lines.iter().zip(ours.iter().zip(&theirs)) {
+        let same = ours == theirs || (ours.starts_with("err ") && theirs.starts_with("err "));
         assert!(
             same,
             "seed {seed}\n   line {line}\n   ours {ours}\nlibkrad {theirs}"
@@ -49,7 +41,11 @@ fn format() {
         let length = 20 + attributes.len() / 2;
         format!("foo {code:02x}2a{length:04x}ac9dc16208c4c78ba12f250ac41d3641{attributes}")
     };
-    for (line, expected) in [
+    // 16 octets that reveal nothing but padding.
+    let authenticator = RequestAuthenticator::from([0; 16]);
+    let hidden = hide_user_password(b"", &SharedSecret::empty(), &authenticator).unwrap();
+    let reveals_nothing = format!("- 01010026{}0212{}", "00".repeat(16), hex(&hidden));
+    let rows = [
         (packet(1, ""), "ok 1"),
         (packet(0, ""), "ok 0"),
         (
@@ -82,50 +78,41 @@ fn format() {
         ("foo".to_owned(), "err not SECRET HEX"),
         ("foo 012".to_owned(), "err the packet is not hexadecimal"),
         ("foo 0g".to_owned(), "err the packet is not hexadecimal"),
-    ] {
-        assert_eq!(program::dump(line.as_bytes()), expected, "{line}");
-    }
-    // 16 octets that reveal nothing but padding.
-    let authenticator = RequestAuthenticator::from([0; 16]);
-    let hidden = hide_user_password(b"", &SharedSecret::empty(), &authenticator).unwrap();
-    let line = format!("- 01010026{}0212{}", "00".repeat(16), hex(&hidden));
-    assert_eq!(program::dump(line.as_bytes()), "err User-Password is empty");
-    for line in [packet(1, "010361"), line.clone()] {
-        assert_eq!(
-            libkrad(std::slice::from_ref(&line))[0].split(' ').next(),
-            program::dump(line.as_bytes()).split(' ').next()
-        );
-    }
+        (reveals_nothing, "err User-Password is empty"),
+    ];
+    let (lines, expected): (Vec<String>, Vec<&str>) = rows.into_iter().unzip();
+    assert_eq!(dump(&lines), expected);
+    // The rows of hexadecimal are the library's as well.
+    let decoded = |line: &&String| line.rsplit(' ').next().is_some_and(|digits| digits.len() >= 40);
+    let packets: Vec<String> = lines.iter().filter(decoded).cloned().collect();
+    let verdict = |lines: Vec<String>| {
+        lines
+            .into_iter()
+            .map(|line| line[..2].to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(verdict(dump(&packets)), verdict(libkrad(&packets)));
+}
+
+/// What the program prints for these lines.
+fn dump(lines: &[String]) -> Vec<String> {
+    lines_of(example("radius_dump"), lines)
 }
 
 /// What the real library prints for these lines.
 fn libkrad(lines: &[String]) -> Vec<String> {
-    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let helper = directory.path().join("libkrad_dump");
-    compile(&helper);
-    let input = directory.path().join("input");
-    fs::write(&input, lines.join("\n") + "\n").unwrap();
-    let output = Command::new(&helper)
-        .stdin(File::open(&input).unwrap())
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{output:?}");
-    let text = String::from_utf8(output.stdout).unwrap();
-    text.lines().map(str::to_owned).collect()
+    // Debian has the library in libkrad0, which krb5-otp depends on, and no package with its header.
+    static HELPER: LazyLock<PathBuf> = LazyLock::new(|| compile("libkrad_dump", &["-l:libkrad.so.0"]));
+    lines_of(Command::new(&*HELPER), lines)
 }
 
-fn compile(helper: &Path) {
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/libkrad_dump.c");
-    let mut cc = Command::new("cc");
-    cc.args(["-O1", "-Wall", "-Werror", "-o"]).arg(helper);
-    // Debian has the library in libkrad0, which krb5-otp depends on, and no package with its header.
-    cc.args([source, "-l:libkrad.so.0", "-lkrb5"]);
-    let output = cc.output().expect("cc runs (Debian: gcc)");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "needs Debian's gcc, libkrb5-dev and krb5-otp:\n{errors}"
-    );
+fn lines_of(program: Command, lines: &[String]) -> Vec<String> {
+    let output = run(program, (lines.join("\n") + "\n").as_bytes());
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let printed: Vec<String> = text.lines().map(str::to_owned).collect();
+    assert_eq!(printed.len(), lines.len(), "one line per line");
+    printed
 }
 
 /// A secret and a packet that libkrad takes, or nearly.

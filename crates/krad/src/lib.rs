@@ -17,7 +17,10 @@ mod user_password;
 
 pub use attribute::{Attribute, AttributeType, Attributes, AttributesIter};
 pub use authenticator::RequestAuthenticator;
-pub use client::{PendingRequest, Reply, RequestBuilder};
+pub use client::{
+    IdentifierLease, IdentifierPool, IdentifiersExhausted, NoReply, PendingRequest, Remote, Reply, ReplyBuf,
+    ReplyError, RequestBuilder, RequestTemplate, RetrySchedule, Transaction, Transmit, Transport,
+};
 pub use code::{Code, Identifier};
 pub use error::{DecodeError, EncodeError, FramingError, UserPasswordError, VerifyError};
 pub use frame::{StreamDecoder, bytes_needed};

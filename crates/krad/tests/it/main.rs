@@ -10,10 +10,12 @@
 )]
 
 mod authenticity;
+mod clock;
 mod decode;
 mod hex;
 mod properties;
 mod round_trip;
 mod stream;
+mod transaction;
 mod user_password;
 mod vectors;

@@ -57,7 +57,12 @@ pub(crate) async fn run(options: DemoOptions) -> anyhow::Result<()> {
         .context("there is no UDP listener")?;
     introduce(&uri, udp, &state_dir, &config).context("cannot write to the terminal")?;
 
-    let radius = daemon::radius(store, Explainer)?;
+    let radius = daemon::radius(
+        store,
+        Explainer {
+            coloured: is_coloured(),
+        },
+    )?;
     listeners.serve(radius, &config, shutdown).await?;
     println!("\nGone, and {} with it.", dir.path().display());
     dir.close().context("cannot remove the temporary directory")
@@ -141,7 +146,7 @@ fn qr(uri: &str) -> String {
     let Ok(code) = QrCode::with_error_correction_level(uri, EcLevel::L) else {
         return String::new();
     };
-    let coloured = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let coloured = is_coloured();
     let (dark, light) = if coloured {
         (Dense1x2::Dark, Dense1x2::Light)
     } else {
@@ -161,6 +166,11 @@ fn qr(uri: &str) -> String {
         .collect()
 }
 
+/// Colour belongs to terminals, and to those who have not refused it.
+fn is_coloured() -> bool {
+    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
 /// How to call `otpctl` from here: the one beside this program, if there is one.
 fn otpctl() -> String {
     let beside = std::env::current_exe()
@@ -174,19 +184,25 @@ fn otpctl() -> String {
 }
 
 /// Explains decisions on the terminal.
-struct Explainer;
+struct Explainer {
+    coloured: bool,
+}
 
 impl Reporter for Explainer {
     fn decided(&self, decided: &Decided<'_>) {
-        let verdict = if decided.outcome.is_accept() {
-            "Access-Accept"
+        let (verdict, colour) = match decided.outcome.is_accept() {
+            true => ("Access-Accept", "\u{1b}[1;32m"),
+            false => ("Access-Reject", "\u{1b}[1;31m"),
+        };
+        let (colour, end) = if self.coloured {
+            (colour, "\u{1b}[0m")
         } else {
-            "Access-Reject"
+            ("", "")
         };
         let reason = decided.outcome.reason;
         let user = String::from_utf8_lossy(decided.user_name);
         println!(
-            "{verdict}  {user:?} from {peer} ({reason}, {elapsed})\n    {explanation}",
+            "{colour}{verdict}{end}  {user:?} from {peer} ({reason}, {elapsed})\n    {explanation}",
             peer = decided.peer,
             elapsed = millis(decided.elapsed),
             explanation = reason.explain(),

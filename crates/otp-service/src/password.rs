@@ -85,7 +85,10 @@ impl Checker {
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "which random salt it is does not matter here")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "which random salt it is does not matter here"
+)]
 mod tests {
     use super::*;
 

@@ -75,6 +75,9 @@ pub enum UserPasswordError {
     /// Hidden, it is one to eight blocks of 16 octets (RFC 2865 §5.2).
     #[error("User-Password of {0} octets: not one to eight blocks of 16")]
     Length(usize),
+    /// In the clear, as in RADIUS/1.1, it has 1 to 128 octets (RFC 9765 §5.1.1).
+    #[error("User-Password of {0} octets: 1 to 128 are allowed")]
+    ClearLength(usize),
     /// More than one User-Password: which one the user meant is unknown.
     #[error("more than one User-Password")]
     Repeated,
@@ -98,9 +101,13 @@ pub enum EncodeError {
     /// The packet would be longer than 4096 octets (RFC 2865 §3).
     #[error("a packet of {0} octets: at most 4096 are allowed")]
     PacketLength(usize),
-    /// The builder alone writes this attribute.
-    #[error("{0} is written by the builder")]
+    /// This attribute is written by the builder alone, or not at all.
+    #[error("{0} is not for the application to write")]
     Reserved(AttributeType),
+    /// CHAP-Password without CHAP-Challenge in RADIUS/1.1, which has no Request Authenticator to stand in for it
+    /// (RFC 9765 §5.1.2).
+    #[error("CHAP-Password needs a CHAP-Challenge beside it in RADIUS/1.1")]
+    MissingChapChallenge,
 }
 
 /// Why the boundaries of packets on a stream are lost: close the connection, nothing that follows can be

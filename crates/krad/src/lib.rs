@@ -10,6 +10,7 @@ mod frame;
 mod length_policy;
 mod message_authenticator;
 mod packet;
+pub mod radius11;
 mod reply;
 mod request;
 mod secret;

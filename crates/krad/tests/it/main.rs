@@ -14,6 +14,7 @@ mod clock;
 mod decode;
 mod hex;
 mod properties;
+mod radius11;
 mod round_trip;
 mod stream;
 mod transaction;

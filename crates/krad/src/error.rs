@@ -83,6 +83,24 @@ pub enum UserPasswordError {
     Repeated,
 }
 
+/// Why a request's CHAP-Password cannot be checked: answer with Access-Reject and count it against nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChapError {
+    /// It is an identifier and 16 octets of MD5 (RFC 2865 §5.3).
+    #[error("CHAP-Password of {0} octets instead of 17")]
+    Length(usize),
+    /// A challenge has 5 octets or more (RFC 2865 §5.40).
+    #[error("CHAP-Challenge of {0} octets: fewer than 5")]
+    ChallengeLength(usize),
+    /// More than one of it: which one counts is unknown.
+    #[error("more than one {0}")]
+    Repeated(AttributeType),
+    /// User-Password beside it (RFC 2865 §4.1: "MUST NOT contain both").
+    #[error("both CHAP-Password and User-Password")]
+    WithUserPassword,
+}
+
 /// Why the application's values do not make a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -101,6 +119,14 @@ pub enum EncodeError {
     /// The packet would be longer than 4096 octets (RFC 2865 §3).
     #[error("a packet of {0} octets: at most 4096 are allowed")]
     PacketLength(usize),
+    /// A vendor's layout has no room for this type or this value.
+    #[error("the vendor's layout has no room for type {kind} with a value of {length} octets")]
+    VendorAttribute {
+        /// The vendor's type.
+        kind: u32,
+        /// Length of the value in octets.
+        length: usize,
+    },
     /// This attribute is written by the builder alone, or not at all.
     #[error("{0} is not for the application to write")]
     Reserved(AttributeType),

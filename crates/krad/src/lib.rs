@@ -3,6 +3,7 @@
 
 mod attribute;
 mod authenticator;
+mod chap;
 mod client;
 mod code;
 mod error;
@@ -14,16 +15,19 @@ pub mod radius11;
 mod reply;
 mod request;
 mod secret;
+mod tunnel;
 mod user_password;
+mod vendor_specific;
 
 pub use attribute::{Attribute, AttributeType, Attributes, AttributesIter};
 pub use authenticator::RequestAuthenticator;
+pub use chap::{Chap, chap_password};
 pub use client::{
     IdentifierLease, IdentifierPool, IdentifiersExhausted, NoReply, PendingRequest, Remote, Reply, ReplyBuf,
     ReplyError, RequestBuilder, RequestTemplate, RetrySchedule, Transaction, Transmit, Transport,
 };
 pub use code::{Code, Identifier};
-pub use error::{DecodeError, EncodeError, FramingError, UserPasswordError, VerifyError};
+pub use error::{ChapError, DecodeError, EncodeError, FramingError, UserPasswordError, VerifyError};
 pub use frame::{StreamDecoder, bytes_needed};
 pub use length_policy::LengthPolicy;
 pub use message_authenticator::MessageAuthenticatorRule;
@@ -31,4 +35,6 @@ pub use packet::{MAX_PACKET_LENGTH, MIN_PACKET_LENGTH, Packet};
 pub use reply::{ReplyBuilder, ReplyStyle};
 pub use request::{Request, RequestBuf};
 pub use secret::SharedSecret;
+pub use tunnel::{Tag, Tagged};
 pub use user_password::{MAX_PASSWORD_LENGTH, hide_user_password, reveal_user_password};
+pub use vendor_specific::{VendorAttribute, VendorAttributes, VendorFormat, VendorId, VendorSpecific};

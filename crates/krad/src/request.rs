@@ -174,6 +174,11 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// The octets of the Request Authenticator, in the packet.
+    pub(crate) fn authenticator_octets(&self) -> &'a [u8] {
+        self.octets().get(4..20).unwrap_or_default()
+    }
+
     pub(crate) const fn secret(&self) -> &'a SharedSecret {
         self.secret
     }

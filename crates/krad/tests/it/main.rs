@@ -9,6 +9,7 @@
     reason = "test code"
 )]
 
+mod attributes;
 mod authenticity;
 mod clock;
 mod decode;

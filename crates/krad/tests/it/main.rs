@@ -11,6 +11,7 @@
 
 mod attributes;
 mod authenticity;
+mod client;
 mod clock;
 mod decode;
 mod hex;
@@ -18,6 +19,5 @@ mod properties;
 mod radius11;
 mod round_trip;
 mod stream;
-mod transaction;
 mod user_password;
 mod vectors;

@@ -53,6 +53,13 @@ impl KdcBuild {
         self.final_rule
     }
 
+    /// Whether its libkrad knows Message-Authenticator (RFC 3579 §3.2), as it does since krb5 1.22: then it signs the
+    /// requests that have a secret, and verifies the attribute in replies. Before, it discards a reply that has one.
+    #[must_use]
+    pub fn knows_message_authenticator(&self) -> bool {
+        self.final_rule == FinalRule::Since1_22
+    }
+
     /// The socket of the token type `name` where no server is configured: `KDC_RUN_DIR/<name>.socket`.
     pub(crate) fn default_socket(&self, name: &[u8]) -> Vec<u8> {
         let run_dir = self.run_dir.as_os_str().as_encoded_bytes();

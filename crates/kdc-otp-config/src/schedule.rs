@@ -9,10 +9,12 @@ use crate::token_type::{Server, TokenType};
 ///
 /// let default = TokenType::synthesized_default(&KdcBuild::debian());
 /// let schedule = default.schedule().expect("the defaults are sound");
-/// assert_eq!((schedule.sends, schedule.per_try_ms), (1, 5000)); // a UNIX socket knows no retries
+/// assert_eq!((schedule.sends, schedule.per_try_ms, schedule.total_ms), (1, 5000, 5000)); // a UNIX socket knows no retries
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Schedule {
+    /// Milliseconds that the request may take in all, over all addresses of the server.
+    pub total_ms: u32,
     /// How often the request is sent.
     pub sends: u32,
     /// Milliseconds from one sending to the next, and from the last one to giving up.
@@ -70,6 +72,7 @@ pub(crate) fn schedule(server: &Server, timeout: i32, retries: i32) -> Result<Sc
             // A positive quotient of at least one millisecond leaves no more tries than the total has milliseconds.
             let sends = u32::try_from(tries).unwrap_or(u32::MAX);
             Ok(Schedule {
+                total_ms: total.unsigned_abs(),
                 sends,
                 per_try_ms: per_try.unsigned_abs(),
             })
@@ -86,11 +89,11 @@ mod tests {
         let unix = Server::from_octets("/run/x");
         let network = Server::from_octets("localhost");
         for (server, timeout, retries, expected) in [
-            (&network, 5, 3, Ok((4, 1250))),
-            (&network, 4, 3, Ok((4, 1000))),
-            (&network, 3, 1, Ok((2, 1500))),
-            (&network, 1, 0, Ok((1, 1000))),
-            (&network, 1, 2, Ok((3, 333))),
+            (&network, 5, 3, Ok((5000, 4, 1250))),
+            (&network, 4, 3, Ok((4000, 4, 1000))),
+            (&network, 3, 1, Ok((3000, 2, 1500))),
+            (&network, 1, 0, Ok((1000, 1, 1000))),
+            (&network, 1, 2, Ok((1000, 3, 333))),
             (&network, 1, 2000, Err(Hazard::NoTime)),
             (&network, 0, 0, Err(Hazard::NoTime)),
             (&network, 5, -1, Err(Hazard::NoTries)),
@@ -99,16 +102,20 @@ mod tests {
             (&network, -1, 3, Err(Hazard::NegativeTimer)),
             (&network, -1, 2, Err(Hazard::NoEnd)),
             (&network, i32::MIN, i32::MIN, Err(Hazard::NoTime)),
-            (&network, 2_147_483, 0, Ok((1, 2_147_483_000))),
+            (&network, 2_147_483, 0, Ok((2_147_483_000, 1, 2_147_483_000))),
             (&network, 2_147_484, 0, Err(Hazard::NegativeTimer)),
             // The product wraps to a positive number again.
-            (&network, 4_294_968, 0, Ok((1, 704))),
-            (&unix, 5, 3, Ok((1, 5000))),
-            (&unix, 5, -1, Ok((1, 5000))),
+            (&network, 4_294_968, 0, Ok((704, 1, 704))),
+            (&unix, 5, 3, Ok((5000, 1, 5000))),
+            (&unix, 5, -1, Ok((5000, 1, 5000))),
             (&unix, 0, 3, Err(Hazard::NoTime)),
             (&unix, -1, 3, Err(Hazard::NegativeTimer)),
         ] {
-            let expected = expected.map(|(sends, per_try_ms)| Schedule { sends, per_try_ms });
+            let expected = expected.map(|(total_ms, sends, per_try_ms)| Schedule {
+                total_ms,
+                sends,
+                per_try_ms,
+            });
             assert_eq!(
                 schedule(server, timeout, retries),
                 expected,

@@ -48,14 +48,10 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
 /// The RADIUS side of a validation service on `store`.
 pub(crate) fn radius<R: Reporter>(store: Store, reporter: R) -> anyhow::Result<Arc<Radius<R>>> {
     let service = Service::new(store, Arc::new(SystemClock));
-    let first_id = SysRng
+    let run = SysRng
         .try_next_u32()
         .context("the operating system gives no randomness")?;
-    Ok(Arc::new(Radius::new(
-        service,
-        reporter,
-        u64::from(first_id) << 20,
-    )))
+    Ok(Arc::new(Radius::new(service, reporter, run)))
 }
 
 /// A weakened client is named at every start, so that nobody forgets it.

@@ -12,7 +12,7 @@ use krad::{AttributeType, MessageAuthenticatorRule, ReplyStyle, SharedSecret};
 use krad_tokio::{AccessRequest, Answer, ClientTerms, Discard, Peer, RadiusService};
 use otp_service::{Outcome, Request, Service};
 use otp_store::{ClientRecord, MessageAuthenticatorRule as StoredRule, Source};
-use otp_validation::{Client, Reason};
+use otp_validation::{Channel, Client, Reason};
 use tokio::time::Instant;
 use tracing::error;
 
@@ -28,17 +28,32 @@ pub(crate) struct Radius<R> {
     service: Service,
     reporter: R,
     discards: Discards,
-    /// Number of the next request; starts at a random place, so that two runs do not share numbers.
+    /// Number of the next request.
     next_id: AtomicU64,
+    /// Drawn by lot, so that two runs share neither numbers of requests nor channels.
+    run: u32,
 }
 
 impl<R: Reporter> Radius<R> {
-    pub(crate) fn new(service: Service, reporter: R, first_id: u64) -> Self {
+    /// Answers from `service`; `run` is drawn by lot for every run of the program.
+    pub(crate) fn new(service: Service, reporter: R, run: u32) -> Self {
         Self {
             service,
             reporter,
             discards: Discards::default(),
-            next_id: AtomicU64::new(first_id),
+            next_id: AtomicU64::new(u64::from(run) << 20),
+            run,
+        }
+    }
+
+    /// The channel behind a connection: one process of a KDC, which answers a repetition of a login by itself. Behind
+    /// datagrams nothing of the kind is known.
+    fn channel(&self, peer: &Peer) -> Option<Channel> {
+        match peer {
+            Peer::Unix { connection, .. } => {
+                Some(Channel(u64::from(self.run) << 32 | connection & 0xffff_ffff))
+            }
+            _ => None,
         }
     }
 
@@ -60,6 +75,7 @@ impl<R: Reporter> Radius<R> {
             user_name,
             credential: Some(credential),
             packet,
+            channel: self.channel(request.peer()),
         };
         let deadline = request
             .deadline()

@@ -4,8 +4,8 @@ use std::{num::NonZeroUsize, sync::Arc, thread};
 
 use otp_store::{Accept, Commit, Store, StoreError};
 use otp_validation::{
-    Account, Attempt, Client, Decision, PacketDigest, PasswordHash, Progress, Reason, TokenId, UnixTime,
-    UserName, decide,
+    Account, Attempt, Channel, Client, Decision, PacketDigest, PasswordHash, Progress, Reason, TokenId,
+    UnixTime, UserName, decide,
 };
 use tracing::{debug, error};
 use zeroize::Zeroizing;
@@ -25,6 +25,8 @@ pub struct Request {
     pub credential: Option<Zeroizing<Vec<u8>>>,
     /// Digest of the packet ([`otp_store::Digests::packet`]); something unique where there is no packet.
     pub packet: PacketDigest,
+    /// What it came through, where that tells a twin from a second login.
+    pub channel: Option<Channel>,
 }
 
 /// What the caller may answer.
@@ -72,16 +74,19 @@ pub struct Service {
     store: Store,
     clock: Arc<dyn Clock>,
     passwords: password::Checker,
+    started_at: UnixTime,
 }
 
 impl Service {
     /// A service on `store` that reads the time from `clock` and checks as many passwords at once as there are cores.
     pub fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
         let cores = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let started_at = clock.now();
         Self {
             store,
             clock,
             passwords: password::Checker::new(cores),
+            started_at,
         }
     }
 
@@ -106,7 +111,12 @@ impl Service {
         let Some(credential) = request.credential else {
             return Outcome::reject(Reason::NoCredential);
         };
-        match self.settle(name, credential, request.packet, client).await {
+        let presented = Presented {
+            credential: &credential,
+            packet: request.packet,
+            channel: request.channel,
+        };
+        match self.settle(name, presented, client).await {
             Ok(outcome) => outcome,
             Err(cause) => {
                 error!(
@@ -123,15 +133,14 @@ impl Service {
     async fn settle(
         &self,
         name: UserName,
-        credential: Zeroizing<Vec<u8>>,
-        packet: PacketDigest,
+        presented: Presented<'_>,
         client: &Client,
     ) -> Result<Outcome, StoreError> {
         let mut checked = None;
         for round in 0..ROUNDS {
             let account = self.snapshot(&name).await?;
             let decision = self
-                .decide(account.as_ref(), client, &credential, packet, &mut checked)
+                .decide(account.as_ref(), client, presented, &mut checked)
                 .await;
             let Some(account) = account else {
                 return Ok(Outcome::reject(decision.reason));
@@ -168,20 +177,24 @@ impl Service {
         &self,
         account: Option<&Account>,
         client: &Client,
-        credential: &[u8],
-        packet: PacketDigest,
+        presented: Presented<'_>,
         checked: &mut Option<Checked>,
     ) -> Decision {
         // The clock is read anew in every round: a decision is about the moment at which it is committed.
         let now = self.clock.now();
+        let client = &self.without_earlier_twins(client, now);
         let Some(account) = account else {
             return Decision::reject(Reason::UnknownUser);
         };
-        let credential_digest = self.store.digests().credential(account.user.id, credential);
+        let credential_digest = self
+            .store
+            .digests()
+            .credential(account.user.id, presented.credential);
         let attempt = Attempt {
-            credential,
+            credential: presented.credential,
             credential_digest,
-            packet,
+            packet: presented.packet,
+            channel: presented.channel,
         };
         match decide(account, client, &attempt, now) {
             Progress::Decided(decision) => decision,
@@ -189,6 +202,20 @@ impl Service {
                 let right = self.check(check.password(), check.hash(), checked).await;
                 check.conclude(right)
             }
+        }
+    }
+
+    /// The client, with a grace that does not reach back beyond the start of this service.
+    ///
+    /// A twin is asked for by somebody who still waits for the first answer, and nobody waits through a restart: the
+    /// connections are gone. A code that was spent before the start is spent.
+    fn without_earlier_twins(&self, client: &Client, now: UnixTime) -> Client {
+        let running = now.0.saturating_sub(self.started_at.0).saturating_sub(1);
+        let repeat_grace =
+            u32::try_from(running).map_or(client.repeat_grace, |running| running.min(client.repeat_grace));
+        Client {
+            repeat_grace,
+            ..client.clone()
         }
     }
 
@@ -206,6 +233,14 @@ impl Service {
         });
         right
     }
+}
+
+/// What a request presents for its user.
+#[derive(Clone, Copy)]
+struct Presented<'a> {
+    credential: &'a [u8],
+    packet: PacketDigest,
+    channel: Option<Channel>,
 }
 
 /// The outcome of this request's password check.

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use otp_validation::{
-    Acceptance, Account, AccountVersion, ClientId, CredentialDigest, PacketDigest, PasswordHash, Token,
-    TokenId, User, UserId, UserName,
+    Acceptance, Account, AccountVersion, Channel, ClientId, CredentialDigest, PacketDigest, PasswordHash,
+    Token, TokenId, Twin, User, UserId, UserName,
 };
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
@@ -137,15 +137,18 @@ fn load_tokens(
 
 fn load_acceptances(transaction: &Connection, user: UserId) -> Result<Vec<Acceptance>, Fault> {
     let mut statement = transaction.prepare_cached(
-        "SELECT packet, client_id, credential, token_id, accepted_at, twin_of FROM acceptances WHERE user_id = ?1",
+        "SELECT packet, client_id, credential, token_id, accepted_at, channel, twin_of FROM acceptances
+         WHERE user_id = ?1",
     )?;
     let mut rows = statement.query([user.0])?;
     let mut acceptances = Vec::new();
-    let mut twins: HashMap<[u8; 32], Vec<PacketDigest>> = HashMap::new();
+    let mut twins: HashMap<[u8; 32], Vec<Twin>> = HashMap::new();
     while let Some(row) = rows.next()? {
         let packet = PacketDigest(row.get("packet")?);
+        let channel = row.get::<_, Option<i64>>("channel")?;
+        let channel = channel.map(|number| Channel(number.cast_unsigned()));
         if let Some(first) = row.get::<_, Option<[u8; 32]>>("twin_of")? {
-            twins.entry(first).or_default().push(packet);
+            twins.entry(first).or_default().push(Twin { packet, channel });
             continue;
         }
         acceptances.push(Acceptance {
@@ -154,13 +157,12 @@ fn load_acceptances(transaction: &Connection, user: UserId) -> Result<Vec<Accept
             client: ClientId(row.get("client_id")?),
             token: TokenId(row.get("token_id")?),
             at: unix_time("accepted_at of an acceptance", row.get("accepted_at")?)?,
-            twins: 0,
-            twin_packets: Vec::new(),
+            channel,
+            twins: Vec::new(),
         });
     }
     for acceptance in &mut acceptances {
-        acceptance.twin_packets = twins.remove(&acceptance.packet.0).unwrap_or_default();
-        acceptance.twins = u32::try_from(acceptance.twin_packets.len()).unwrap_or(u32::MAX);
+        acceptance.twins = twins.remove(&acceptance.packet.0).unwrap_or_default();
     }
     acceptances.sort_by_key(|acceptance| acceptance.at);
     Ok(acceptances)

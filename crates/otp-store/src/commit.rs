@@ -1,7 +1,8 @@
 //! Effects become durable: together or not at all, on the version that they were decided on.
 
 use otp_validation::{
-    Acceptance, AccountVersion, Decision, Effect, Lockout, PacketDigest, Reason, TokenId, UserId, Verdict,
+    Acceptance, AccountVersion, Channel, Decision, Effect, Lockout, PacketDigest, Reason, TokenId, Twin,
+    UserId, Verdict,
 };
 use rusqlite::{Connection, named_params};
 
@@ -147,7 +148,7 @@ fn apply_effect(transaction: &Connection, change: &Change, effect: &Effect) -> R
         Effect::Activate { token } => activate(transaction, change.user, *token)?,
         Effect::SetLockout(lockout) => set_lockout(transaction, change.user, *lockout)?,
         Effect::Remember(acceptance) => remember(transaction, change, acceptance)?,
-        Effect::Twin { of, packet } => twin(transaction, change.user, *of, *packet)?,
+        Effect::Twin { of, twin } => self::twin(transaction, change.user, *of, twin)?,
         other => return Err(StoreError::UnknownEffect(format!("{other:?}")).into()),
     };
     Ok(if rows == 1 {
@@ -212,8 +213,9 @@ fn remember(transaction: &Connection, change: &Change, acceptance: &Acceptance) 
     )?;
     forget.execute(named_params! { ":user": change.user.0, ":packet": acceptance.packet.0 })?;
     let mut statement = transaction.prepare_cached(
-        "INSERT INTO acceptances (packet, user_id, client_id, credential, token_id, matched, accepted_at, twin_of)
-         VALUES (:packet, :user, :client, :credential, :token, :matched, :at, NULL)",
+        "INSERT INTO acceptances
+             (packet, user_id, client_id, credential, token_id, matched, accepted_at, channel, twin_of)
+         VALUES (:packet, :user, :client, :credential, :token, :matched, :at, :channel, NULL)",
     )?;
     Ok(statement.execute(named_params! {
         ":packet": acceptance.packet.0,
@@ -223,22 +225,29 @@ fn remember(transaction: &Connection, change: &Change, acceptance: &Acceptance) 
         ":token": acceptance.token.0,
         ":matched": matched,
         ":at": time(acceptance.at),
+        ":channel": channel_number(acceptance.channel),
     })?)
 }
 
 /// Counts a twin. It is no acceptance of its own: what it repeats must still be there.
-fn twin(
-    transaction: &Connection,
-    user: UserId,
-    of: PacketDigest,
-    packet: PacketDigest,
-) -> Result<usize, Fault> {
+fn twin(transaction: &Connection, user: UserId, of: PacketDigest, twin: &Twin) -> Result<usize, Fault> {
     let mut statement = transaction.prepare_cached(
-        "INSERT INTO acceptances (packet, user_id, client_id, credential, token_id, matched, accepted_at, twin_of)
-         SELECT :packet, user_id, client_id, credential, token_id, matched, accepted_at, packet
+        "INSERT INTO acceptances
+             (packet, user_id, client_id, credential, token_id, matched, accepted_at, channel, twin_of)
+         SELECT :packet, user_id, client_id, credential, token_id, matched, accepted_at, :channel, packet
          FROM acceptances WHERE packet = :of AND user_id = :user AND twin_of IS NULL",
     )?;
-    Ok(statement.execute(named_params! { ":packet": packet.0, ":of": of.0, ":user": user.0 })?)
+    Ok(statement.execute(named_params! {
+        ":packet": twin.packet.0,
+        ":channel": channel_number(twin.channel),
+        ":of": of.0,
+        ":user": user.0,
+    })?)
+}
+
+/// A channel as the database keeps it: the same bits.
+fn channel_number(channel: Option<Channel>) -> Option<i64> {
+    channel.map(|channel| channel.0.cast_signed())
 }
 
 #[cfg(test)]
@@ -265,7 +274,10 @@ mod tests {
         };
         let twin = Effect::Twin {
             of: PacketDigest([1; 32]),
-            packet: PacketDigest([2; 32]),
+            twin: Twin {
+                packet: PacketDigest([2; 32]),
+                channel: None,
+            },
         };
         let proven = [
             decision(

@@ -158,6 +158,24 @@ pub struct Token {
     pub mode: TokenMode,
 }
 
+/// One channel of a client, such as a connection of one KDC process.
+///
+/// Whoever sits behind a channel remembers what it has asked: an MIT KDC process answers a repetition of a login by
+/// itself. A twin therefore comes through another channel than the first packet; a second packet through the same one is
+/// a second login. Numbers are unique among running daemons and their predecessors, so that a restart does not make two
+/// channels one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Channel(pub u64);
+
+/// Another packet that got the verdict of an acceptance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Twin {
+    /// The packet.
+    pub packet: PacketDigest,
+    /// What it came through, if that tells anything.
+    pub channel: Option<Channel>,
+}
+
 /// One acceptance that may still be asked for again.
 #[derive(Clone, Debug)]
 pub struct Acceptance {
@@ -171,10 +189,22 @@ pub struct Acceptance {
     pub token: TokenId,
     /// When.
     pub at: UnixTime,
-    /// How many twins have had the same verdict since.
-    pub twins: u32,
-    /// The packets of those twins.
-    pub twin_packets: Vec<PacketDigest>,
+    /// What the packet came through, if that tells anything.
+    pub channel: Option<Channel>,
+    /// Who has had the same verdict since.
+    pub twins: Vec<Twin>,
+}
+
+impl Acceptance {
+    /// Whether `packet` has had this verdict.
+    pub fn was_given_to(&self, packet: PacketDigest) -> bool {
+        self.packet == packet || self.twins.iter().any(|twin| twin.packet == packet)
+    }
+
+    /// Whether somebody has had this verdict through `channel`.
+    pub fn was_given_through(&self, channel: Channel) -> bool {
+        self.channel == Some(channel) || self.twins.iter().any(|twin| twin.channel == Some(channel))
+    }
 }
 
 /// Everything about one user that a decision may depend on, as of one moment.

@@ -14,8 +14,8 @@
 use otp_core::{Otp, Verdict as CodeVerdict};
 
 use crate::{
-    Acceptance, Account, Client, CredentialDigest, Effect, Factor, Grammar, Lockout, PacketDigest,
-    PasswordHash, Reason, Token, TokenId, TokenMode, TokenStatus, UnixTime,
+    Acceptance, Account, Channel, Client, CredentialDigest, Effect, Factor, Grammar, Lockout, PacketDigest,
+    PasswordHash, Reason, Token, TokenId, TokenMode, TokenStatus, Twin, UnixTime,
 };
 
 /// For how many seconds the same packet gets the verdict that it had. libkrad sends again for 5 s, other clients for up
@@ -23,7 +23,7 @@ use crate::{
 pub const SAME_PACKET_LIFE: u64 = 30;
 
 /// How many twins one acceptance may have.
-pub const MAX_TWINS: u32 = 3;
+pub const MAX_TWINS: usize = 3;
 
 /// A credential as it came in, with the digests that tell repetitions from new attempts.
 #[derive(Clone, Copy)]
@@ -34,6 +34,8 @@ pub struct Attempt<'a> {
     pub credential_digest: CredentialDigest,
     /// Keyed digest of client and packet.
     pub packet: PacketDigest,
+    /// What the packet came through; `None` where a twin may come the same way as the first (datagrams).
+    pub channel: Option<Channel>,
 }
 
 /// What the user is to be told.
@@ -192,8 +194,7 @@ fn repetition(account: &Account, client: &Client, attempt: &Attempt<'_>, now: Un
                 .any(|token| token.id == acceptance.token && token.enabled)
     });
     let same_packet = recent.clone().find(|acceptance| {
-        now.distance(acceptance.at) <= SAME_PACKET_LIFE
-            && (acceptance.packet == attempt.packet || acceptance.twin_packets.contains(&attempt.packet))
+        now.distance(acceptance.at) <= SAME_PACKET_LIFE && acceptance.was_given_to(attempt.packet)
     });
     if let Some(acceptance) = same_packet {
         return Some(Decision::repeat(Reason::SamePacket, acceptance, Vec::new()));
@@ -203,12 +204,19 @@ fn repetition(account: &Account, client: &Client, attempt: &Attempt<'_>, now: Un
     }
     let first = recent.find(|acceptance| {
         now.distance(acceptance.at) <= u64::from(client.repeat_grace)
-            && acceptance.twins < MAX_TWINS
+            && acceptance.twins.len() < MAX_TWINS
             && acceptance.credential == attempt.credential_digest
+            && attempt
+                .channel
+                .is_none_or(|channel| !acceptance.was_given_through(channel))
     })?;
+    let twin = Twin {
+        packet: attempt.packet,
+        channel: attempt.channel,
+    };
     let effect = Effect::Twin {
         of: first.packet,
-        packet: attempt.packet,
+        twin,
     };
     Some(Decision::repeat(Reason::Twin, first, vec![effect]))
 }
@@ -371,8 +379,8 @@ fn accept(
             client: client.id,
             token,
             at: now,
-            twins: 0,
-            twin_packets: Vec::new(),
+            channel: attempt.channel,
+            twins: Vec::new(),
         }),
     ];
     if account.lockout != Lockout::default() {

@@ -85,6 +85,7 @@ fn attempt(credential: &[u8], packet: u8) -> Attempt<'_> {
         credential,
         credential_digest: digest(credential),
         packet: PacketDigest([packet; 32]),
+        channel: None,
     }
 }
 
@@ -128,14 +129,13 @@ fn apply(account: &mut Account, decision: &Decision) {
             }
             Effect::SetLockout(lockout) => account.lockout = *lockout,
             Effect::Remember(acceptance) => account.acceptances.push(acceptance.clone()),
-            Effect::Twin { of, packet } => {
+            Effect::Twin { of, twin } => {
                 let first = account
                     .acceptances
                     .iter_mut()
                     .find(|acceptance| acceptance.packet == *of)
                     .unwrap();
-                first.twins += 1;
-                first.twin_packets.push(*packet);
+                first.twins.push(*twin);
             }
         }
     }
@@ -525,4 +525,42 @@ fn twins_share_a_verdict_within_the_grace_and_three_at_most() {
         Reason::NoActiveToken,
         "refusal beats repetition"
     );
+}
+
+#[test]
+fn a_twin_comes_through_another_channel() {
+    let mut account = account(vec![hotp_token(1, 0)]);
+    let through = |account: &Account, packet: u8, channel: u64| {
+        let attempt = Attempt {
+            channel: Some(Channel(channel)),
+            ..attempt(APPENDIX_D[0].as_bytes(), packet)
+        };
+        match decide(account, &kdc(), &attempt, NOW) {
+            Progress::Decided(decision) => decision,
+            Progress::NeedsPassword(_) => panic!(),
+        }
+    };
+    let first = through(&account, 1, 7);
+    assert_eq!(first.reason, Reason::Accepted);
+    apply(&mut account, &first);
+    assert_eq!(
+        through(&account, 2, 7).reason,
+        Reason::ReplayedCode,
+        "the same KDC process does not ask twice"
+    );
+    assert_eq!(
+        through(&account, 1, 7).reason,
+        Reason::SamePacket,
+        "unless it is the same packet"
+    );
+    let twin = through(&account, 3, 8);
+    assert_eq!(twin.reason, Reason::Twin, "another worker");
+    apply(&mut account, &twin);
+    assert_eq!(
+        through(&account, 4, 8).reason,
+        Reason::ReplayedCode,
+        "which does not ask twice either"
+    );
+    assert_eq!(through(&account, 3, 9).reason, Reason::SamePacket);
+    assert_eq!(through(&account, 4, 9).reason, Reason::Twin, "a third");
 }

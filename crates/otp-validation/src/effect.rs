@@ -1,6 +1,6 @@
 //! What a decision wants changed, as data. Effects of one decision are committed together or not at all.
 
-use crate::{Acceptance, Lockout, PacketDigest, TokenId};
+use crate::{Acceptance, Lockout, PacketDigest, TokenId, Twin};
 
 /// One change to the durable state.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ pub enum Effect {
     Twin {
         /// The packet that was accepted first.
         of: PacketDigest,
-        /// The twin's own packet.
-        packet: PacketDigest,
+        /// The twin.
+        twin: Twin,
     },
 }

@@ -11,8 +11,8 @@ mod name;
 mod reason;
 
 pub use account::{
-    Acceptance, Account, AccountVersion, Client, ClientId, CredentialDigest, PacketDigest, PasswordHash,
-    Token, TokenId, TokenMode, TokenStatus, UnixTime, User, UserId,
+    Acceptance, Account, AccountVersion, Channel, Client, ClientId, CredentialDigest, PacketDigest,
+    PasswordHash, Token, TokenId, TokenMode, TokenStatus, Twin, UnixTime, User, UserId,
 };
 pub use decide::{Attempt, Decision, MAX_TWINS, PasswordCheck, Progress, SAME_PACKET_LIFE, Verdict, decide};
 pub use effect::Effect;

@@ -1,5 +1,7 @@
 //! Bad input on the KDC's stream: the packet is discarded, the connection lives.
 
+use std::{thread, time::Duration};
+
 use crate::{
     system::{System, hotp},
     wire::{Connection, Verdict},
@@ -117,4 +119,36 @@ fn pipelined_requests_are_all_answered() {
         .collect();
     assert_eq!(answered, expected);
     assert_eq!(daemon.count("decided"), 5);
+}
+
+#[test]
+fn a_twin_comes_through_another_connection() {
+    let system = System::new();
+    system.user_with_token("alice", SECRET, &["--type", "hotp"]);
+    let daemon = system.start();
+    // The grace does not reach back beyond the start.
+    thread::sleep(Duration::from_millis(2_100));
+    let (mut first, mut second) = (
+        Connection::to(&system.kdc_socket()),
+        Connection::to(&system.kdc_socket()),
+    );
+    let code = hotp(SECRET, 0);
+    assert_eq!(first.ask("alice", &code), Verdict::Accept);
+    assert_eq!(
+        first.ask("alice", &code),
+        Verdict::Reject,
+        "a second login of the same KDC process"
+    );
+    assert_eq!(
+        second.ask("alice", &code),
+        Verdict::Accept,
+        "another process that was asked for the same login"
+    );
+    assert_eq!(
+        second.ask("alice", &code),
+        Verdict::Reject,
+        "which was asked once"
+    );
+    assert_eq!(daemon.count("reason=\"accepted\""), 1);
+    assert_eq!(daemon.count("reason=\"twin\""), 1);
 }

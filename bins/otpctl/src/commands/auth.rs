@@ -46,6 +46,7 @@ impl Auth {
             user_name: self.user.clone().into_bytes(),
             credential: Some(credential),
             packet,
+            channel: None,
         };
 
         let service = Service::new(store, Arc::clone(&context.io.clock));

@@ -85,6 +85,7 @@ CREATE TABLE acceptances (
     token_id    INTEGER NOT NULL REFERENCES tokens (id) ON DELETE CASCADE,
     matched     INTEGER NOT NULL,
     accepted_at INTEGER NOT NULL,
+    channel     INTEGER,
     twin_of     BLOB    CHECK (length(twin_of) = 32),
     PRIMARY KEY (user_id, packet)
 ) STRICT, WITHOUT ROWID;

@@ -55,8 +55,8 @@ fn acceptance(account: &Account, at: UnixTime) -> Decision {
         client: ClientId(1),
         token: token.id,
         at,
-        twins: 0,
-        twin_packets: Vec::new(),
+        channel: None,
+        twins: Vec::new(),
     });
     let consume = Effect::Consume {
         token: token.id,

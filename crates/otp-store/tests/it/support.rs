@@ -124,6 +124,7 @@ pub fn decision_at(
         credential: code.as_bytes(),
         credential_digest: store.digests().credential(account.user.id, code.as_bytes()),
         packet: store.digests().packet(client.id, packet),
+        channel: None,
     };
     let decision = match decide(&account, client, &attempt, now) {
         Progress::Decided(decision) => decision,

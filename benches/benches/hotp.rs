@@ -1,15 +1,22 @@
-//! Codes and searches of `otp-core`: what one login and one resynchronization cost.
+//! Codes and searches of `otp-core`: what one login and one resynchronization cost, beside the work that cannot
+//! be avoided and beside other implementations.
+//!
+//! `--features liboath` adds the C library of the OATH Toolkit (Debian: `liboath-dev`).
 #![allow(missing_docs, reason = "criterion's macros make public items")]
 
 use std::hint::black_box;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use otp_core::{
-    Algorithm, Digits, Hotp, HotpState, Otp, TimeStep, TokenKey, Totp, TotpState, Verdict, Window,
+    Algorithm, Digits, Hotp, HotpState, Lanes, Otp, TimeStep, TokenKey, Totp, TotpState, Verdict, Window,
 };
 
+const KEY: [u8; 20] = *b"12345678901234567890";
+/// A time step of the year 2026.
+const NOW: u64 = 59_000_000;
+
 fn key() -> TokenKey {
-    TokenKey::from(*b"12345678901234567890")
+    TokenKey::from(KEY)
 }
 
 /// A single code, key schedule included.
@@ -22,15 +29,40 @@ fn generate(c: &mut Criterion) {
             digits: Digits::SIX,
         };
         group.bench_function(algorithm.as_str(), |b| {
-            b.iter(|| hotp.generate(black_box(&key), black_box(59_000_000)));
+            b.iter(|| hotp.generate(black_box(&key), black_box(NOW)));
         });
     }
+    let other = totp_rs(0);
+    group.bench_function("SHA1, totp-rs", |b| {
+        b.iter(|| other.generate(black_box(NOW * 30)))
+    });
+    #[cfg(feature = "liboath")]
+    group.bench_function("SHA1, liboath", |b| {
+        b.iter(|| liboath::generate(black_box(&KEY), black_box(NOW)));
+    });
+    group.finish();
+}
+
+/// A single code from an absorbed key, beside the two compressions of SHA-1 in it.
+fn generate_prepared(c: &mut Criterion) {
+    let token = Hotp::default().prepare(&key());
+    let mut group = c.benchmark_group("generate from an absorbed key");
+    group.bench_function("2 compressions of SHA-1", |b| {
+        let (state, block) = ([0x6745_2301; 5], [0x36; 64]);
+        b.iter(|| {
+            let mut state = black_box(state);
+            sha1::block_api::compress(&mut state, &[black_box(block)]);
+            sha1::block_api::compress(&mut state, &[black_box(block)]);
+            state
+        });
+    });
+    group.bench_function("SHA1", |b| b.iter(|| token.generate(black_box(NOW))));
     group.finish();
 }
 
 /// The search of a login: a wrong code costs what a right one costs.
 fn verify(c: &mut Criterion) {
-    let (totp, key, now) = (Totp::default(), key(), TimeStep::from(59_000_000));
+    let (totp, key, now) = (Totp::default(), key(), TimeStep::from(NOW));
     let right = totp.generate(&key, now);
     let codes = [("right code", right), ("wrong code", another(&right))];
     let mut group = c.benchmark_group("verify TOTP, 1 step on either side");
@@ -42,6 +74,65 @@ fn verify(c: &mut Criterion) {
             });
         });
     }
+    let (other, wrong) = (totp_rs(1), another(&right));
+    group.bench_function("wrong code, totp-rs", |b| {
+        b.iter(|| other.check(black_box(wrong.as_str()), black_box(NOW * 30)));
+    });
+    group.finish();
+}
+
+/// A search over a thousand counters, the code at their very end: each implementation looks at all of them.
+fn search(c: &mut Criterion) {
+    const COUNTERS: u32 = 1000;
+    let (hotp, key) = (Hotp::default(), key());
+    let mut group = c.benchmark_group("search 1000 counters");
+    group.throughput(Throughput::Elements(COUNTERS.into()));
+
+    let prepared = hotp.prepare(&key);
+    let mut wanted = prepared.generate(u64::from(COUNTERS) - 1);
+    group.bench_function("one code after the other", |b| {
+        b.iter(|| {
+            let wanted = black_box(&wanted);
+            let counters = 0..u64::from(COUNTERS);
+            counters.fold(None, |found, counter| {
+                prepared
+                    .generate(counter)
+                    .matches(wanted)
+                    .then_some(counter)
+                    .or(found)
+            })
+        });
+    });
+    for lanes in [Lanes::One, Lanes::Eight, Lanes::Sixteen] {
+        let token = hotp.prepare(&key).limit_lanes(lanes);
+        if token.lanes() != lanes {
+            continue;
+        }
+        // The token begins at 0: no spent counters are searched.
+        let (look_ahead, state) = (COUNTERS - 1, HotpState::default());
+        assert!(matches!(
+            token.verify(&wanted, state, look_ahead),
+            Verdict::Fresh(_)
+        ));
+        group.bench_function(format!("verify, lanes: {lanes:?}"), |b| {
+            b.iter(|| token.verify(black_box(&wanted), state, look_ahead));
+        });
+    }
+    #[cfg(feature = "liboath")]
+    {
+        let code = std::ffi::CString::new(wanted.as_str()).unwrap_or_default();
+        assert_eq!(liboath::validate(&KEY, 0, COUNTERS, &code), 999);
+        group.bench_function("liboath", |b| {
+            b.iter(|| liboath::validate(black_box(&KEY), 0, COUNTERS, black_box(&code)));
+        });
+    }
+    // The window of totp-rs lies on both sides of a time: 1001 steps, with the code at their end.
+    let other = totp_rs(500);
+    wanted = prepared.generate(NOW + 500);
+    assert_eq!(other.check(wanted.as_str(), NOW * 30), Some(NOW + 500));
+    group.bench_function("totp-rs", |b| {
+        b.iter(|| other.check(black_box(wanted.as_str()), black_box(NOW * 30)));
+    });
     group.finish();
 }
 
@@ -66,5 +157,88 @@ fn another(code: &Otp) -> Otp {
     Otp::parse(&octets).unwrap_or(*code)
 }
 
-criterion_group!(benches, generate, verify, resynchronize);
+/// The same token: SHA-1, 6 digits, 30 s.
+fn totp_rs(skew: u16) -> totp_rs::Totp {
+    totp_rs::Builder::new()
+        .with_secret(KEY.to_vec())
+        .with_skew(skew)
+        .build_noncompliant()
+}
+
+/// The same token in the C library.
+#[cfg(feature = "liboath")]
+mod liboath {
+    use std::ffi::{CStr, c_char, c_int, c_uint};
+
+    #[link(name = "oath")]
+    unsafe extern "C" {
+        fn oath_init() -> c_int;
+        fn oath_hotp_generate(
+            secret: *const c_char,
+            secret_length: usize,
+            moving_factor: u64,
+            digits: c_uint,
+            add_checksum: bool,
+            truncation_offset: usize,
+            output_otp: *mut c_char,
+        ) -> c_int;
+        fn oath_hotp_validate(
+            secret: *const c_char,
+            secret_length: usize,
+            start_moving_factor: u64,
+            window: usize,
+            otp: *const c_char,
+        ) -> c_int;
+    }
+
+    fn init() {
+        static ONCE: std::sync::Once = std::sync::Once::new();
+        // SAFETY: takes nothing; to be called before the others.
+        ONCE.call_once(|| assert_eq!(unsafe { oath_init() }, 0));
+    }
+
+    pub(super) fn generate(key: &[u8], counter: u64) -> [c_char; 7] {
+        init();
+        let mut code = [0; 7];
+        // SAFETY: the key is `len` octets; six digits and the NUL fit into the buffer; SIZE_MAX asks for dynamic
+        // truncation.
+        let done = unsafe {
+            oath_hotp_generate(
+                key.as_ptr().cast(),
+                key.len(),
+                counter,
+                6,
+                false,
+                usize::MAX,
+                code.as_mut_ptr(),
+            )
+        };
+        assert_eq!(done, 0);
+        code
+    }
+
+    /// The place of the code in the window, or a negative number.
+    pub(super) fn validate(key: &[u8], first: u64, window: u32, code: &CStr) -> c_int {
+        init();
+        // SAFETY: the key is `len` octets, the code ends with NUL, and nothing is kept or written.
+        unsafe {
+            oath_hotp_validate(
+                key.as_ptr().cast(),
+                key.len(),
+                first,
+                window as usize,
+                code.as_ptr(),
+            )
+        }
+    }
+}
+
+criterion_group!(
+    benches,
+    generate,
+    generate_prepared,
+    verify,
+    search,
+    resynchronize
+);
 criterion_main!(benches);

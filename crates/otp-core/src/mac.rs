@@ -1,15 +1,17 @@
 //! HMAC and dynamic truncation (RFC 4226 §5.3), with the key schedule done once.
 
 use hmac::{Hmac, KeyInit, Mac};
-use sha1::Sha1;
 use sha2::{Sha256, Sha512};
+use zeroize::Zeroize;
 
-use crate::{Algorithm, Digits, Otp, TokenKey};
+use crate::hmac_sha1::HmacSha1;
+use crate::lanes::Detected;
+use crate::window::{BLOCK, Block};
+use crate::{Algorithm, Lanes, TokenKey};
 
-/// HMAC that has absorbed its key. A search clones it per moving factor, which saves half of the
-/// compressions.
+/// HMAC that has absorbed its key: half of the compressions of a code are done.
 pub(crate) enum KeyedMac {
-    Sha1(Hmac<Sha1>),
+    Sha1(HmacSha1, Detected),
     Sha256(Hmac<Sha256>),
     Sha512(Hmac<Sha512>),
 }
@@ -17,20 +19,62 @@ pub(crate) enum KeyedMac {
 impl KeyedMac {
     pub(crate) fn new(algorithm: Algorithm, key: &TokenKey) -> Self {
         match algorithm {
-            Algorithm::Sha1 => Self::Sha1(keyed(key)),
+            Algorithm::Sha1 => Self::Sha1(HmacSha1::new(key.as_bytes()), Detected::widest()),
             Algorithm::Sha256 => Self::Sha256(keyed(key)),
             Algorithm::Sha512 => Self::Sha512(keyed(key)),
         }
     }
 
-    /// `HOTP(K, C) = Truncate(HMAC(K, C))` (RFC 4226 §5.3).
-    pub(crate) fn otp(&self, moving_factor: u64, digits: Digits) -> Otp {
-        let snum = match self {
-            Self::Sha1(mac) => truncate(mac, moving_factor),
-            Self::Sha256(mac) => truncate(mac, moving_factor),
-            Self::Sha512(mac) => truncate(mac, moving_factor),
-        };
-        Otp::from_truncated(snum, digits)
+    /// How many moving factors a search computes at once.
+    pub(crate) fn lanes(&self) -> Lanes {
+        match self {
+            Self::Sha1(_, lanes) => lanes.lanes(),
+            Self::Sha256(_) | Self::Sha512(_) => Lanes::One,
+        }
+    }
+
+    pub(crate) fn limit_lanes(&mut self, limit: Lanes) {
+        if let Self::Sha1(_, lanes) = self {
+            *lanes = Detected::at_most(limit);
+        }
+    }
+
+    /// `DT(HMAC(K, C))`, 31 bits (RFC 4226 §5.3).
+    pub(crate) fn truncated(&self, moving_factor: u64) -> u32 {
+        match self {
+            Self::Sha1(mac, _) => mac.truncated(moving_factor),
+            Self::Sha256(mac) => truncated(mac, moving_factor),
+            Self::Sha512(mac) => truncated(mac, moving_factor),
+        }
+    }
+
+    /// Computes the truncated HMACs of `first ..= last` and hands them on in ascending order, a block at a
+    /// time.
+    pub(crate) fn for_each_block(&self, first: u64, last: u64, mut take: impl FnMut(Block<'_>)) {
+        let mut values = [0; BLOCK];
+        let mut next = Some(first);
+        while let Some(first) = next.filter(|first| *first <= last) {
+            // At most BLOCK, hence the cast is exact.
+            let left = last.saturating_sub(first).saturating_add(1);
+            let len = usize::try_from(left).unwrap_or(BLOCK).min(BLOCK);
+            let values = values.get_mut(..len).unwrap_or_default();
+            self.fill(first, values);
+            take(Block { first, values });
+            next = first.checked_add(BLOCK as u64);
+        }
+        values.zeroize();
+    }
+
+    /// Fills in the truncated HMACs of the moving factors from `first` on.
+    fn fill(&self, first: u64, values: &mut [u32]) {
+        match self {
+            Self::Sha1(mac, lanes) => lanes.fill(mac, first, values),
+            Self::Sha256(_) | Self::Sha512(_) => {
+                for (factor, value) in (first..=u64::MAX).zip(values) {
+                    *value = self.truncated(factor);
+                }
+            }
+        }
     }
 }
 
@@ -39,13 +83,13 @@ fn keyed<M: KeyInit>(key: &TokenKey) -> M {
     M::new_from_slice(key.as_bytes()).expect("HMAC takes a key of any length")
 }
 
+fn truncated<M: Mac + Clone>(mac: &M, moving_factor: u64) -> u32 {
+    let mac = mac.clone().chain_update(moving_factor.to_be_bytes());
+    truncate(&mac.finalize().into_bytes())
+}
+
 /// Dynamic truncation `DT` to 31 bits (RFC 4226 §5.3).
-fn truncate<M: Mac + Clone>(mac: &M, moving_factor: u64) -> u32 {
-    let tag = mac
-        .clone()
-        .chain_update(moving_factor.to_be_bytes())
-        .finalize()
-        .into_bytes();
+pub(crate) fn truncate(tag: &[u8]) -> u32 {
     let offset = tag.last().map_or(0, |octet| usize::from(octet & 0x0f));
     // offset + 4 <= 15 + 4 < 20, the shortest tag: the chunk is always there.
     let bin_code = tag

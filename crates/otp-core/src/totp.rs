@@ -3,9 +3,7 @@
 use core::fmt;
 use core::num::NonZeroU64;
 
-use subtle::Choice;
-
-use crate::mac::KeyedMac;
+use crate::prepared::Prepared;
 use crate::window::{LAST, Selection};
 use crate::{Algorithm, Digits, Otp, TokenKey, Verdict, Window};
 
@@ -135,10 +133,16 @@ impl Totp {
         step.0.checked_mul(self.step.get())?.checked_add(self.t0)
     }
 
+    /// Does what only depends on the key, for a server that needs more than one code of it.
+    #[must_use]
+    pub fn prepare(&self, key: &TokenKey) -> Prepared<Self> {
+        Prepared::new(*self, self.algorithm, key)
+    }
+
     /// Computes the value of one time step.
     #[must_use]
     pub fn generate(&self, key: &TokenKey, step: TimeStep) -> Otp {
-        KeyedMac::new(self.algorithm, key).otp(step.0, self.digits)
+        self.prepare(key).generate(step)
     }
 
     /// Computes the value that a device shows at `unix_time`, in seconds since the Unix epoch.
@@ -164,14 +168,7 @@ impl Totp {
         state: TotpState,
         window: Window,
     ) -> Verdict<TotpMatch> {
-        let mac = KeyedMac::new(self.algorithm, key);
-        let mut selection = Selection::new();
-        let center = now.0.saturating_add_signed(state.drift);
-        for step in center.saturating_sub(window.past.into())..=last_step(center, window) {
-            let hit = mac.otp(step, self.digits).ct_eq(otp);
-            selection.offer(hit, step >= state.next, rank(step, center), step);
-        }
-        verdict(selection, now, state)
+        self.prepare(key).verify(otp, now, state, window)
     }
 
     /// Finds the drift of a device whose clock has left the window by two consecutive codes (RFC 6238 §6).
@@ -189,33 +186,46 @@ impl Totp {
         state: TotpState,
         window: Window,
     ) -> Verdict<TotpMatch> {
-        let mac = KeyedMac::new(self.algorithm, key);
-        let mut selection = Selection::new();
-        let mut first_hit = Choice::from(0);
+        self.prepare(key).resynchronize(first, second, now, state, window)
+    }
+}
+
+/// A token that has absorbed its key.
+impl Prepared<Totp> {
+    /// Computes the value of one time step.
+    #[must_use]
+    pub fn generate(&self, step: TimeStep) -> Otp {
+        self.otp(step.0, self.parameters().digits)
+    }
+
+    /// As [`Totp::verify`].
+    pub fn verify(&self, otp: &Otp, now: TimeStep, state: TotpState, window: Window) -> Verdict<TotpMatch> {
+        let centre = now.0.saturating_add_signed(state.drift);
+        let first = centre.saturating_sub(window.past.into());
+        let candidates = (first, last_step(centre, window));
+        let selection = self.search(otp, self.parameters().digits, candidates, state.next, centre);
+        verdict(selection, now, state)
+    }
+
+    /// As [`Totp::resynchronize`].
+    pub fn resynchronize(
+        &self,
+        first: &Otp,
+        second: &Otp,
+        now: TimeStep,
+        state: TotpState,
+        window: Window,
+    ) -> Verdict<TotpMatch> {
         let reach = u64::from(window.past).saturating_add(1);
-        for step in now.0.saturating_sub(reach)..=last_step(now.0, window) {
-            let code = mac.otp(step, self.digits);
-            let pair_hit = first_hit & code.ct_eq(second);
-            // The first code's step, one below, must be fresh as well: hence `>`.
-            selection.offer(pair_hit, step > state.next, rank(step, now.0), step);
-            first_hit = code.ct_eq(first);
-        }
+        let candidates = (now.0.saturating_sub(reach), last_step(now.0, window));
+        let digits = self.parameters().digits;
+        let selection = self.search_pair([first, second], digits, candidates, state.next, now.0);
         verdict(selection, now, state)
     }
 }
 
 fn last_step(center: u64, window: Window) -> u64 {
     center.saturating_add(window.future.into()).min(LAST)
-}
-
-/// Order of the steps around `center`: nearest first, of two equally near the later.
-fn rank(step: u64, center: u64) -> u64 {
-    let distance = step.abs_diff(center).saturating_mul(2);
-    if step > center {
-        distance.saturating_sub(1)
-    } else {
-        distance
-    }
 }
 
 fn verdict(selection: Selection, now: TimeStep, state: TotpState) -> Verdict<TotpMatch> {

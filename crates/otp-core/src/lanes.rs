@@ -1,0 +1,144 @@
+//! HMAC-SHA-1 of several counters at once: one counter in each 32-bit lane of a vector register.
+//!
+//! A search computes the codes of consecutive counters under one key, so that the same instructions run over
+//! all of them. Which registers the processor has is asked at run time (feature `std`), else taken from the
+//! target that the crate is compiled for. The values are those of [`HmacSha1::truncated`], one by one.
+//!
+//! The lanes hold what the scalar path holds, the two states of the key among it, in registers and in what the
+//! compiler spills of them; neither path can wipe those. Nothing is stored but the truncated values.
+
+use crate::hmac_sha1::HmacSha1;
+
+#[cfg(target_arch = "x86_64")]
+#[expect(
+    unsafe_code,
+    reason = "functions that need a processor's features are unsafe to call without them"
+)]
+mod x86_64;
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86_64::ShaNi;
+
+/// How many moving factors a search with HMAC-SHA-1 computes at once, the fewest first.
+///
+/// ```
+/// # use otp_core::Lanes;
+/// assert!(Lanes::One < Lanes::Sixteen && Lanes::One <= Lanes::detect());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Lanes {
+    /// One after the other, with the processor's SHA instructions if it has them.
+    One,
+    /// Eight, in AVX2 registers.
+    Eight,
+    /// Sixteen, in AVX-512 registers.
+    Sixteen,
+}
+
+impl Lanes {
+    /// The most that this processor has. Without the feature `std`: the most that the target of the
+    /// compilation promises.
+    #[must_use]
+    pub fn detect() -> Self {
+        Detected::widest().lanes()
+    }
+}
+
+/// [`Lanes`] that the processor was seen to have.
+#[derive(Clone, Copy)]
+pub(crate) enum Detected {
+    One,
+    #[cfg(target_arch = "x86_64")]
+    Eight(x86_64::Avx2),
+    #[cfg(target_arch = "x86_64")]
+    Sixteen(x86_64::Avx512),
+}
+
+/// The fewest counters for which a whole register pays: the spare lanes are computed in vain.
+#[cfg(target_arch = "x86_64")]
+const WORTHWHILE: usize = 4;
+
+impl Detected {
+    pub(crate) fn widest() -> Self {
+        Self::at_most(Lanes::Sixteen)
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn at_most(limit: Lanes) -> Self {
+        let sixteen = (limit >= Lanes::Sixteen).then(x86_64::Avx512::detect).flatten();
+        let eight = || (limit >= Lanes::Eight).then(x86_64::Avx2::detect).flatten();
+        sixteen
+            .map(Self::Sixteen)
+            .or_else(|| eight().map(Self::Eight))
+            .unwrap_or(Self::One)
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    pub(crate) fn at_most(_limit: Lanes) -> Self {
+        Self::One
+    }
+
+    pub(crate) fn lanes(self) -> Lanes {
+        match self {
+            Self::One => Lanes::One,
+            #[cfg(target_arch = "x86_64")]
+            Self::Eight(_) => Lanes::Eight,
+            #[cfg(target_arch = "x86_64")]
+            Self::Sixteen(_) => Lanes::Sixteen,
+        }
+    }
+
+    /// Fills in the truncated HMACs of the counters from `first` on.
+    pub(crate) fn fill(self, mac: &HmacSha1, first: u64, values: &mut [u32]) {
+        match self {
+            Self::One => one_by_one(mac, first, values),
+            #[cfg(target_arch = "x86_64")]
+            Self::Eight(avx2) => by_register(mac, first, values, |high, low| avx2.truncated(mac, high, low)),
+            #[cfg(target_arch = "x86_64")]
+            Self::Sixteen(avx512) => {
+                by_register(mac, first, values, |high, low| avx512.truncated(mac, high, low));
+            }
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn by_register<const LANES: usize>(
+    mac: &HmacSha1,
+    first: u64,
+    values: &mut [u32],
+    truncated: impl Fn([u32; LANES], [u32; LANES]) -> [u32; LANES],
+) {
+    let firsts = (first..=u64::MAX).step_by(LANES);
+    for (first, values) in firsts.zip(values.chunks_mut(LANES)) {
+        if values.len() < WORTHWHILE {
+            one_by_one(mac, first, values);
+            continue;
+        }
+        let (mut high, mut low) = ([0; LANES], [0; LANES]);
+        for ((high, low), lane) in high.iter_mut().zip(&mut low).zip(0..) {
+            // Past the last counter are spare lanes only.
+            (*high, *low) = halves(first.wrapping_add(lane));
+        }
+        values
+            .iter_mut()
+            .zip(truncated(high, low))
+            .for_each(|(to, from)| *to = from);
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[expect(clippy::cast_possible_truncation, reason = "the halves are the value")]
+fn halves(counter: u64) -> (u32, u32) {
+    ((counter >> 32) as u32, counter as u32)
+}
+
+fn one_by_one(mac: &HmacSha1, first: u64, values: &mut [u32]) {
+    for (counter, value) in (first..=u64::MAX).zip(values) {
+        *value = mac.truncated(counter);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@
     reason = "test code"
 )]
 
+mod client;
 mod concurrency;
 mod duplicates;
 mod socket_file;

@@ -172,7 +172,7 @@ pub fn verified(pending: &PendingRequest, octets: &[u8], style: ReplyStyle) -> C
     let packet = Packet::decode(octets).unwrap();
     let rule = match style {
         ReplyStyle::Network => MessageAuthenticatorRule::Required,
-        ReplyStyle::Libkrad => MessageAuthenticatorRule::IfPresent {
+        ReplyStyle::Libkrad | ReplyStyle::NetworkOrLibkrad => MessageAuthenticatorRule::IfPresent {
             limit_proxy_state: false,
         },
     };

@@ -223,3 +223,31 @@ async fn stream(path: &PathBuf, mut queue: Queue, shared: &Shared) -> io::Result
 
 /// As many packets as there are Identifiers.
 const QUEUE: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An Identifier that is free again can be taken before the earlier request has gone.
+    #[tokio::test]
+    async fn an_earlier_registration_leaves_its_successor_alone() {
+        let connection = Connection::open(Address::Unix("/nonexistent/radius.socket".into()));
+        let register = |arrivals: &mpsc::Sender<_>| {
+            let waiter = Waiter::new(0, arrivals.clone());
+            connection.send(Identifier(7), &[1; 20], waiter).unwrap()
+        };
+        let (earlier, mut earlier_arrived) = mpsc::channel(1);
+        let (later, mut later_arrived) = mpsc::channel(1);
+        let earlier_registration = register(&earlier);
+        let later_registration = register(&later);
+        drop(earlier_registration);
+        connection.shared.deliver(&[2, 7]);
+        assert!(matches!(later_arrived.try_recv(), Ok((0, Arrival::Packet(octets))) if *octets == [2, 7]));
+        assert!(earlier_arrived.try_recv().is_err());
+
+        drop(later_registration);
+        connection.shared.deliver(&[2, 7]);
+        assert!(later_arrived.try_recv().is_err());
+        assert!(connection.shared.lock().waiters.is_empty());
+    }
+}

@@ -97,7 +97,14 @@ fn with_udp(behavior: Behavior) -> [Server; 2] {
 
 #[test]
 fn any_reply_but_an_acceptance_leads_to_the_next_token() {
-    for code in [Code::ACCESS_REJECT, Code::ACCESS_CHALLENGE] {
+    for code in [
+        Code::ACCESS_REJECT,
+        Code::ACCESS_CHALLENGE,
+        Code::ACCESS_REQUEST,
+        Code::ACCOUNTING_RESPONSE,
+        Code(0),
+        Code(99),
+    ] {
         let run = run(&module(TYPES), TWO, "1", &with_udp(Behavior::Reply(code))).unwrap();
         assert_eq!(run.steps[0].answer, Answer::NotAccepted(code));
         assert_eq!(run.steps[1].answer, Answer::Accepted);

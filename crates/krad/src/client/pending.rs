@@ -70,6 +70,18 @@ impl PendingRequest {
         ) {
             return Err(VerifyError::UnexpectedCode(packet.code()));
         }
+        self.verify_any_code(packet, rule)
+    }
+
+    /// As [`verify`](Self::verify), but a reply may have any Code.
+    pub(crate) fn verify_any_code<'a>(
+        &self,
+        packet: Packet<'a>,
+        rule: MessageAuthenticatorRule,
+    ) -> Result<Reply<'a>, VerifyError> {
+        if packet.identifier() != self.identifier {
+            return Err(VerifyError::UnexpectedIdentifier);
+        }
         verify_message_authenticator(&packet, &self.authenticator, rule, &self.secret)?;
         let octets = packet.octets();
         let length = u16::try_from(octets.len()).map_err(|_| VerifyError::WrongResponseAuthenticator)?;
@@ -103,7 +115,8 @@ pub struct Reply<'a> {
 }
 
 impl<'a> Reply<'a> {
-    /// [`Code::ACCESS_ACCEPT`], [`Code::ACCESS_REJECT`] or [`Code::ACCESS_CHALLENGE`].
+    /// [`Code::ACCESS_ACCEPT`], [`Code::ACCESS_REJECT`] or [`Code::ACCESS_CHALLENGE`]; another one only where
+    /// [`Remote::allow_any_code`](crate::Remote::allow_any_code) says so.
     #[must_use]
     pub const fn code(&self) -> Code {
         self.packet.code()
@@ -159,7 +172,7 @@ impl ReplyBuf {
         }
     }
 
-    /// [`Code::ACCESS_ACCEPT`], [`Code::ACCESS_REJECT`] or [`Code::ACCESS_CHALLENGE`].
+    /// As [`Reply::code`].
     #[must_use]
     pub const fn code(&self) -> Code {
         self.header.code

@@ -22,6 +22,7 @@ pub struct Remote {
     sends_message_authenticator: bool,
     rule: MessageAuthenticatorRule,
     length_policy: LengthPolicy,
+    allows_any_code: bool,
     identifiers: IdentifierPool,
 }
 
@@ -58,6 +59,7 @@ impl Remote {
             sends_message_authenticator: true,
             rule: MessageAuthenticatorRule::Required,
             length_policy: LengthPolicy::default(),
+            allows_any_code: false,
             identifiers: IdentifierPool::new(),
         }
     }
@@ -86,6 +88,14 @@ impl Remote {
         self
     }
 
+    /// Takes an authentic reply of any Code, as MIT libkrad does. It ends the request; only an Access-Accept
+    /// accepts.
+    #[must_use]
+    pub const fn allow_any_code(mut self) -> Self {
+        self.allows_any_code = true;
+        self
+    }
+
     /// How packets reach the server.
     #[must_use]
     pub const fn transport(&self) -> Transport {
@@ -108,6 +118,10 @@ impl Remote {
 
     pub(crate) const fn rule(&self) -> MessageAuthenticatorRule {
         self.rule
+    }
+
+    pub(crate) const fn allows_any_code(&self) -> bool {
+        self.allows_any_code
     }
 
     pub(crate) const fn length_policy(&self) -> LengthPolicy {

@@ -220,7 +220,12 @@ impl Transaction {
         let from = self.remotes.get(remote).ok_or(ReplyError::Unsolicited)?;
         let exchange = self.exchange(remote).ok_or(ReplyError::Unsolicited)?;
         let packet = Packet::decode_with(octets, from.length_policy())?;
-        let reply = exchange.pending.verify(packet, from.rule())?.to_buf();
+        let reply = if from.allows_any_code() {
+            exchange.pending.verify_any_code(packet, from.rule())
+        } else {
+            exchange.pending.verify(packet, from.rule())
+        };
+        let reply = reply?.to_buf();
         self.replied_by = Some(remote);
         self.end(Ok(reply));
         Ok(())

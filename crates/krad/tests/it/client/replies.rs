@@ -17,6 +17,24 @@ fn each_code_is_an_outcome() {
 }
 
 #[test]
+fn any_code_is_an_outcome_where_the_server_is_allowed_to_send_it() {
+    for code in [
+        Code::ACCESS_ACCEPT,
+        Code::ACCESS_REQUEST,
+        Code::ACCOUNTING_RESPONSE,
+        Code(0),
+    ] {
+        let mut run = Run::new(vec![udp().allow_any_code()], 1000, 3);
+        let authentic = reply(&run.sent[0].2, &secret(), code);
+        let mut altered = authentic.clone();
+        altered[5] ^= 1;
+        assert!(matches!(run.receive(0, &altered, 9), Err(ReplyError::Verify(_))));
+        assert_eq!(run.receive(0, &authentic, 10), Ok(()));
+        assert_eq!(run.code(), Some(code));
+    }
+}
+
+#[test]
 fn a_late_reply_of_an_earlier_server_counts_until_the_deadline() {
     let mut run = Run::new(vec![udp(), udp()], 4000, 1);
     run.until(3999);

@@ -33,7 +33,16 @@ pub struct Lockout {
 impl Lockout {
     /// Whether credentials are refused unseen at `now`.
     pub fn is_locked(&self, now: UnixTime) -> bool {
-        now.0 < self.locked_until
+        self.seconds_left(now) > 0
+    }
+
+    /// How long credentials will be refused unseen, in seconds from `now`; 0 if they are looked at.
+    ///
+    /// A lock that would last longer than any lock does was set by a clock that ran ahead and has been set back since. It
+    /// has ended; the failures stay counted.
+    pub fn seconds_left(&self, now: UnixTime) -> u64 {
+        let left = self.locked_until.saturating_sub(now.0);
+        if left > LONGEST_DELAY { 0 } else { left }
     }
 
     /// The state after one more failure at `now`: from the third in a row on, the delay doubles from 1 s to 15 minutes.
@@ -50,7 +59,12 @@ impl Lockout {
                 .checked_shl(doublings)
                 .unwrap_or(LONGEST_DELAY)
                 .min(LONGEST_DELAY);
-            next.locked_until = next.locked_until.max(now.0.saturating_add(delay));
+            let until = now.0.saturating_add(delay);
+            next.locked_until = if self.is_locked(now) {
+                self.locked_until.max(until)
+            } else {
+                until
+            };
         }
         next
     }
@@ -86,6 +100,34 @@ mod tests {
         assert!(!lockout.is_locked(now));
         let locked = lockout.after_failure(Factor::Password, now);
         assert!(locked.is_locked(now) && !locked.is_locked(UnixTime(51)));
+    }
+
+    #[test]
+    fn a_clock_that_ran_ahead_locks_nobody_out_for_ever() {
+        let ahead = UnixTime(4_000_000_000);
+        let now = UnixTime(1_700_000_000);
+        let mut lockout = Lockout::default();
+        for _ in 0..20 {
+            lockout = lockout.after_failure(Factor::Otp, ahead);
+        }
+        assert!(lockout.is_locked(ahead) && !lockout.is_locked(now));
+        let next = lockout.after_failure(Factor::Otp, now);
+        assert_eq!(next.otp_failures, 21, "what was counted stays counted");
+        assert_eq!(next.locked_until, now.0 + LONGEST_DELAY, "and the next one locks");
+    }
+
+    #[test]
+    fn a_failure_never_shortens_a_lock() {
+        let now = UnixTime(1_700_000_000);
+        let mut lockout = Lockout {
+            otp_failures: 20,
+            ..Lockout::default()
+        };
+        lockout = lockout.after_failure(Factor::Otp, now);
+        for _ in 0..5 {
+            lockout = lockout.after_failure(Factor::Password, now);
+            assert_eq!(lockout.locked_until, now.0 + LONGEST_DELAY);
+        }
     }
 
     #[test]

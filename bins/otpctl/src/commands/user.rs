@@ -132,9 +132,9 @@ impl Show {
             "{} wrong codes, {} wrong passwords",
             lockout.otp_failures, lockout.password_failures
         );
-        let locked = match lockout.locked_until.checked_sub(now.0) {
-            Some(seconds @ 1..) => format!("for {seconds} s"),
-            _ => "no".to_owned(),
+        let locked = match lockout.seconds_left(now) {
+            0 => "no".to_owned(),
+            seconds => format!("for {seconds} s"),
         };
         let names: Vec<_> = tokens
             .iter()
@@ -163,7 +163,7 @@ impl Show {
             "lockout": {
                 "otp_failures": lockout.otp_failures,
                 "password_failures": lockout.password_failures,
-                "locked_until": (lockout.locked_until > now.0).then_some(lockout.locked_until),
+                "locked_until": lockout.is_locked(now).then_some(lockout.locked_until),
             },
         });
         context.result(&value, &text)?;

@@ -94,44 +94,43 @@ impl Detected {
         match self {
             Self::One => one_by_one(mac, first, values),
             #[cfg(target_arch = "x86_64")]
-            Self::Eight(avx2) => by_register(mac, first, values, |high, low| avx2.truncated(mac, high, low)),
+            Self::Eight(avx2) => by_register(mac, first, values, |first| avx2.truncated(mac, first)),
             #[cfg(target_arch = "x86_64")]
             Self::Sixteen(avx512) => {
-                by_register(mac, first, values, |high, low| avx512.truncated(mac, high, low));
+                by_register(mac, first, values, |first| avx512.truncated(mac, first));
             }
         }
     }
 }
 
+/// A register begins with a multiple of the number of its lanes; what is computed beside the wanted counters
+/// is left out.
 #[cfg(target_arch = "x86_64")]
 fn by_register<const LANES: usize>(
     mac: &HmacSha1,
     first: u64,
     values: &mut [u32],
-    truncated: impl Fn([u32; LANES], [u32; LANES]) -> [u32; LANES],
+    truncated: impl Fn(u64) -> [u32; LANES],
 ) {
-    let firsts = (first..=u64::MAX).step_by(LANES);
-    for (first, values) in firsts.zip(values.chunks_mut(LANES)) {
-        if values.len() < WORTHWHILE {
-            one_by_one(mac, first, values);
-            continue;
+    let (mut next, mut rest) = (first, values);
+    while !rest.is_empty() {
+        let start = next & !(LANES as u64).saturating_sub(1);
+        // Below LANES: the cast is exact.
+        let lane = usize::try_from(next.abs_diff(start)).unwrap_or(0);
+        let len = LANES.saturating_sub(lane).min(rest.len());
+        let Some((values, later)) = rest.split_at_mut_checked(len) else {
+            return;
+        };
+        if len < WORTHWHILE {
+            one_by_one(mac, next, values);
+        } else {
+            let computed = truncated(start).into_iter().skip(lane);
+            values.iter_mut().zip(computed).for_each(|(to, from)| *to = from);
         }
-        let (mut high, mut low) = ([0; LANES], [0; LANES]);
-        for ((high, low), lane) in high.iter_mut().zip(&mut low).zip(0..) {
-            // Past the last counter are spare lanes only.
-            (*high, *low) = halves(first.wrapping_add(lane));
-        }
-        values
-            .iter_mut()
-            .zip(truncated(high, low))
-            .for_each(|(to, from)| *to = from);
+        // Saturates behind the last counter alone.
+        next = next.saturating_add(len as u64);
+        rest = later;
     }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[expect(clippy::cast_possible_truncation, reason = "the halves are the value")]
-fn halves(counter: u64) -> (u32, u32) {
-    ((counter >> 32) as u32, counter as u32)
 }
 
 fn one_by_one(mac: &HmacSha1, first: u64, values: &mut [u32]) {

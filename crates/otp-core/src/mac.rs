@@ -54,13 +54,14 @@ impl KeyedMac {
         let mut values = [0; BLOCK];
         let mut next = Some(first);
         while let Some(first) = next.filter(|first| *first <= last) {
-            // At most BLOCK, hence the cast is exact.
-            let left = last.saturating_sub(first).saturating_add(1);
-            let len = usize::try_from(left).unwrap_or(BLOCK).min(BLOCK);
+            // Blocks end where registers end.
+            let end = first | (BLOCK as u64 - 1);
+            let len = end.min(last).abs_diff(first).saturating_add(1);
+            let len = usize::try_from(len).unwrap_or(BLOCK);
             let values = values.get_mut(..len).unwrap_or_default();
             self.fill(first, values);
             take(Block { first, values });
-            next = first.checked_add(BLOCK as u64);
+            next = end.checked_add(1);
         }
         values.zeroize();
     }

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use crate::mac::KeyedMac;
-use crate::window::{Hits, Selection, Wanted};
+use crate::window::{Selection, Wanted};
 use crate::{Algorithm, Digits, Lanes, Otp, TokenKey};
 
 /// The parameters of a token, [`Hotp`](crate::Hotp) or [`Totp`](crate::Totp), with the key absorbed: half of
@@ -84,12 +84,12 @@ impl<P> Prepared<P> {
         let [first, second] = codes.map(|otp| Wanted::new(otp, digits));
         // The first code's factor, one below, must be fresh as well.
         let mut selection = Selection::new(next.saturating_add(1), centre);
-        let mut previous = Hits::NONE;
+        let mut carry = 0;
         self.mac.for_each_block(candidates.0, candidates.1, |block| {
             let of_first = first.hits(&block);
-            let pairs = second.hits(&block).after(of_first, previous);
+            let pairs = second.hits(&block).after(of_first, carry);
             selection.offer(block.first, pairs);
-            previous = of_first;
+            carry = of_first.carry(&block);
         });
         selection
     }

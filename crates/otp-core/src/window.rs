@@ -105,12 +105,18 @@ pub(crate) struct Block<'a> {
 pub(crate) struct Hits(u32);
 
 impl Hits {
-    pub(crate) const NONE: Self = Self(0);
-
-    /// Those that hit right after one of `self`, whose last hits were in the block before, `previous`.
-    pub(crate) fn after(self, first: Self, previous: Self) -> Self {
-        let carry = previous.0 >> (BLOCK - 1) & 1;
+    /// Those that hit right after one of `first`, or as the first of the block right after the `carry` of the
+    /// block before.
+    pub(crate) fn after(self, first: Self, carry: u32) -> Self {
         Self(self.0 & (first.0 << 1 | carry))
+    }
+
+    /// 1 if the last factor of a block hit, else 0.
+    pub(crate) fn carry(self, block: &Block<'_>) -> u32 {
+        match block.values.len().checked_sub(1) {
+            Some(last) => self.0 >> last & 1,
+            None => 0,
+        }
     }
 }
 
@@ -215,16 +221,22 @@ impl Nearest {
         }
     }
 
-    /// `hits_before` and `hits_after` are bits of a block that begins with `first`.
-    fn offer(&mut self, first: u64, hits_before: u32, hits_after: u32) {
+    /// Hits of a block that begins with `first`. What the block has no factors of, by `mask_before` and
+    /// `mask_after`, is passed over; the masks are no secrets.
+    fn offer(&mut self, first: u64, hits: u32, mask_before: u32, mask_after: u32) {
         // The bit that is set in addition keeps the counts below 32 and decides nothing.
-        let last = 31_u32.saturating_sub((hits_before | 1).leading_zeros());
-        let found = !hits_before.ct_eq(&0);
-        self.before.replace(found, first.saturating_add(last.into()));
-
-        let lowest = (hits_after | 1 << 31).trailing_zeros();
-        let found = !hits_after.ct_eq(&0) & !self.after.found;
-        self.after.replace(found, first.saturating_add(lowest.into()));
+        if mask_before != 0 {
+            let hits = hits & mask_before;
+            let last = 31_u32.saturating_sub((hits | 1).leading_zeros());
+            self.before
+                .replace(!hits.ct_eq(&0), first.saturating_add(last.into()));
+        }
+        if mask_after != 0 {
+            let hits = hits & mask_after;
+            let lowest = (hits | 1 << 31).trailing_zeros();
+            let found = !hits.ct_eq(&0) & !self.after.found;
+            self.after.replace(found, first.saturating_add(lowest.into()));
+        }
     }
 
     /// The nearer one; of two equally near the later.
@@ -258,14 +270,14 @@ impl Selection {
         }
     }
 
-    /// The next block, in ascending order.
+    /// The next block of at most [`BLOCK`] factors, in ascending order.
     pub(crate) fn offer(&mut self, first: u64, Hits(hits): Hits) {
+        let all = below(0, BLOCK as u64);
         let spent = below(first, self.fresh_from);
         let before = below(first, self.centre.saturating_add(1));
         self.fresh
-            .offer(first, hits & !spent & before, hits & !spent & !before);
-        self.spent
-            .offer(first, hits & spent & before, hits & spent & !before);
+            .offer(first, hits, all & !spent & before, all & !spent & !before);
+        self.spent.offer(first, hits, spent & before, spent & !before);
     }
 
     /// A code that is the code of a fresh factor and of a spent one is fresh, at the fresh factor.

@@ -50,9 +50,10 @@ impl Avx512 {
         detected!("avx512f").then_some(Self(()))
     }
 
-    pub(super) fn truncated(self, mac: &HmacSha1, high: [u32; 16], low: [u32; 16]) -> [u32; 16] {
+    /// Of the counters from `first` on, a multiple of 16.
+    pub(super) fn truncated(self, mac: &HmacSha1, first: u64) -> [u32; 16] {
         // SAFETY: `detect` alone makes `self`, and only where AVX-512F is there.
-        unsafe { avx512::truncated(&mac.inner, &mac.outer, high, low) }
+        unsafe { avx512::truncated(&mac.inner, &mac.outer, first) }
     }
 }
 
@@ -61,9 +62,10 @@ impl Avx2 {
         detected!("avx2").then_some(Self(()))
     }
 
-    pub(super) fn truncated(self, mac: &HmacSha1, high: [u32; 8], low: [u32; 8]) -> [u32; 8] {
+    /// Of the counters from `first` on, a multiple of 8.
+    pub(super) fn truncated(self, mac: &HmacSha1, first: u64) -> [u32; 8] {
         // SAFETY: `detect` alone makes `self`, and only where AVX2 is there.
-        unsafe { avx2::truncated(&mac.inner, &mac.outer, high, low) }
+        unsafe { avx2::truncated(&mac.inner, &mac.outer, first) }
     }
 }
 

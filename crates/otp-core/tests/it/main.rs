@@ -11,6 +11,7 @@
 
 mod diagnosis;
 mod hotp_search;
+mod lanes;
 mod secrecy;
 mod texts;
 mod totp_search;

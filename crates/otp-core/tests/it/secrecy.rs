@@ -19,6 +19,13 @@ fn debug_shows_neither_keys_nor_codes() {
 }
 
 #[test]
+fn debug_of_a_prepared_token_shows_its_parameters_alone() {
+    let shown = format!("{:?}", Totp::default().prepare(&rfc_key()));
+    let parameters = format!("{:?}", Totp::default());
+    assert_eq!(shown, format!("Prepared {{ parameters: {parameters}, .. }}"));
+}
+
+#[test]
 fn errors_do_not_repeat_the_text() {
     let errors: [Box<dyn std::error::Error>; 4] = [
         Box::new(TokenKey::from_base32("SECRET-SECRET-!").unwrap_err()),

@@ -14,20 +14,30 @@ macro_rules! hmac_sha1 {
     ($feature:tt) => {
         use crate::hmac_sha1::{INNER_BITS, OUTER_BITS, State};
 
-        /// `DT(HMAC-SHA-1(K, C))` of each counter (RFC 4226 §5.3), from the states of the key. The counters come
-        /// as their high and their low words.
+        /// The number of each lane.
+        #[expect(clippy::cast_possible_truncation, clippy::indexing_slicing, reason = "lane < LANES <= 16")]
+        const LANE: [u32; LANES] = {
+            let mut lanes = [0; LANES];
+            let mut lane = 0;
+            while lane < LANES {
+                lanes[lane] = lane as u32;
+                lane += 1;
+            }
+            lanes
+        };
+
+        /// `DT(HMAC-SHA-1(K, C))` (RFC 4226 §5.3) of the counters from `first` on, a multiple of the number of
+        /// lanes, from the states of the key.
         #[target_feature(enable = $feature)]
-        pub(super) fn truncated(
-            inner: &State,
-            outer: &State,
-            high: [u32; LANES],
-            low: [u32; LANES],
-        ) -> [u32; LANES] {
-            let zero = splat(0);
-            let end = splat(0x8000_0000);
+        pub(super) fn truncated(inner: &State, outer: &State, first: u64) -> [u32; LANES] {
+            let (zero, end) = (splat(0), splat(0x8000_0000));
             let mut message = [zero; 16];
-            message[0] = load(high);
-            message[1] = load(low);
+            #[expect(clippy::cast_possible_truncation, reason = "the halves of the counter")]
+            {
+                message[0] = splat((first >> 32) as u32);
+                // The low bits of `first` are 0: no carry goes into the high half.
+                message[1] = or(splat(first as u32), load(LANE));
+            }
             message[2] = end;
             message[15] = splat(INNER_BITS);
             let [h0, h1, h2, h3, h4] = compress::<INNER_BITS>(inner, message);

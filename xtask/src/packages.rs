@@ -10,7 +10,7 @@ pub(crate) struct Package {
 }
 
 /// Everything that the tests start or link.
-pub(crate) const REQUIRED: [Package; 11] = [
+pub(crate) const REQUIRED: [Package; 14] = [
     Package {
         name: "krb5-kdc",
         provides: "krb5kdc, kdb5_util",
@@ -38,6 +38,18 @@ pub(crate) const REQUIRED: [Package; 11] = [
     Package {
         name: "oathtool",
         provides: "oathtool",
+    },
+    Package {
+        name: "pskctool",
+        provides: "pskctool and the XML schema of PSKC",
+    },
+    Package {
+        name: "libpskc-dev",
+        provides: "libpskc and its headers",
+    },
+    Package {
+        name: "python3-pskc",
+        provides: "python-pskc, for /usr/bin/python3",
     },
     Package {
         name: "zbar-tools",

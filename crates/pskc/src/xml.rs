@@ -88,6 +88,11 @@ impl Element {
         Some(trim(value))
     }
 
+    /// Whether there is nothing in the element, attributes included.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.attributes.is_empty() && self.children.is_empty() && trim(self.text.as_str()).is_empty()
+    }
+
     fn check_attributes(&self, known: &[&str]) -> Result<(), PskcError> {
         match self.attributes.iter().find(|(name, _)| !known.contains(&&**name)) {
             Some((name, _)) => Err(self.error(Problem::UnsupportedAttribute(quote(name)))),

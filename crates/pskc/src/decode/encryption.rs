@@ -336,12 +336,18 @@ fn key_len(element: &Element) -> Result<usize, PskcError> {
         })
 }
 
-/// `PRF`, which figure 7 of RFC 6030 leaves empty.
+/// `PRF`, which figure 7 of RFC 6030 leaves empty: the default. Some writers put the name into the text instead of the
+/// attribute.
 fn read_prf(element: &Element) -> Result<MacAlgorithm, PskcError> {
-    match element.children(&["Algorithm"])?.first() {
-        Some(child) => Err(child.unsupported()),
-        None if element.attribute("Algorithm").is_none() => Ok(MacAlgorithm::Sha1),
-        None => mac_algorithm(element),
+    if element.attribute("Algorithm").is_some() {
+        return match element.children(&["Algorithm"])?.first() {
+            Some(child) => Err(child.unsupported()),
+            None => mac_algorithm(element),
+        };
+    }
+    match element.text()? {
+        "" => Ok(MacAlgorithm::Sha1),
+        uri => mac_of_uri(element, uri),
     }
 }
 
@@ -349,6 +355,10 @@ fn mac_algorithm(element: &Element) -> Result<MacAlgorithm, PskcError> {
     let uri = element
         .attribute("Algorithm")
         .ok_or_else(|| element.error(Problem::Missing("Algorithm")))?;
+    mac_of_uri(element, uri)
+}
+
+fn mac_of_uri(element: &Element, uri: &str) -> Result<MacAlgorithm, PskcError> {
     MacAlgorithm::read(uri).ok_or_else(|| {
         element.error(Problem::Algorithm {
             what: MAC,

@@ -157,6 +157,8 @@ impl<'a> Parameters<'a> {
                     once(&mut parameters.suite, suite, child)?;
                 }
                 "ResponseFormat" => once(&mut parameters.response, response_format(child)?, child)?,
+                // Some writers put an empty one beside CheckDigits: it says nothing.
+                "ChallengeFormat" if child.is_empty() => {}
                 _ => return Err(child.unsupported()),
             }
         }

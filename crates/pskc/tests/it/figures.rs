@@ -289,6 +289,26 @@ fn figure_7_passphrase() {
         let error = Container::decode(figure_7().as_bytes(), Some(&passphrase(wrong))).unwrap_err();
         assert_eq!(error.problem, Problem::NotAuthentic, "{wrong}");
     }
+    // The pseudorandom function in both spellings; another one gives another key.
+    for (prf, is_right) in [
+        ("<PRF>http://www.w3.org/2000/09/xmldsig#hmac-sha1</PRF>", true),
+        (
+            "<PRF Algorithm=\"http://www.w3.org/2000/09/xmldsig#hmac-sha1\"/>",
+            true,
+        ),
+        ("", true),
+        (
+            "<PRF>http://www.w3.org/2001/04/xmldsig-more#hmac-sha256</PRF>",
+            false,
+        ),
+    ] {
+        let xml = figure_7().replace("<PRF/>", prf);
+        assert_eq!(
+            Container::decode(xml.as_bytes(), Some(&passphrase("qwerty"))).is_ok(),
+            is_right,
+            "{prf}"
+        );
+    }
     let needed = Problem::KeyNeeded {
         kind: KeyKind::Passphrase,
         name: Some("\"My Password 1\"".into()),

@@ -11,5 +11,6 @@
 
 mod figures;
 mod harness;
+mod oracle;
 mod properties;
 mod refused;

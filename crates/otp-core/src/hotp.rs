@@ -1,7 +1,7 @@
 //! HOTP: a counter as the moving factor (RFC 4226).
 
 use crate::prepared::Prepared;
-use crate::window::LAST;
+use crate::search::LAST;
 use crate::{Algorithm, Digits, Otp, TokenKey, Verdict};
 
 /// Computes an HOTP value with HMAC-SHA-1 (RFC 4226 §5.3).

@@ -18,6 +18,7 @@ mod lanes;
 mod mac;
 mod otp;
 mod prepared;
+mod search;
 mod totp;
 pub mod uri;
 mod window;

@@ -6,7 +6,7 @@ use zeroize::Zeroize;
 
 use crate::hmac_sha1::HmacSha1;
 use crate::lanes::Detected;
-use crate::window::{BLOCK, Block};
+use crate::search::{BLOCK, Block};
 use crate::{Algorithm, Lanes, TokenKey};
 
 /// HMAC that has absorbed its key: half of the compressions of a code are done.

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use crate::mac::KeyedMac;
-use crate::window::{Selection, Wanted};
+use crate::search::{Selection, Wanted};
 use crate::{Algorithm, Digits, Lanes, Otp, TokenKey};
 
 /// The parameters of a token, [`Hotp`](crate::Hotp) or [`Totp`](crate::Totp), with the key absorbed: half of

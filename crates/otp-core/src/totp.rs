@@ -4,7 +4,7 @@ use core::fmt;
 use core::num::NonZeroU64;
 
 use crate::prepared::Prepared;
-use crate::window::{LAST, Selection};
+use crate::search::{LAST, Selection};
 use crate::{Algorithm, Digits, Otp, TokenKey, Verdict, Window};
 
 /// Moving factor `T` of TOTP (RFC 6238 §4.2). Unit: whole time steps of `X` seconds since `T0`.

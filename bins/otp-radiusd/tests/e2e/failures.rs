@@ -1,8 +1,9 @@
 //! When the store cannot write: Reject, a loud log line, and recovery without a person.
 
 use std::{
+    io::{BufRead as _, BufReader},
     path::Path,
-    process::Command,
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -147,6 +148,31 @@ fn a_full_disk_rejects_and_recovers() {
             "counter {counter} was accepted before"
         );
     }
+}
+
+#[test]
+fn a_log_that_nobody_takes_rejects_nobody() {
+    let system = System::new();
+    system.user_with_token("alice", SECRET, &["--type", "hotp"]);
+    let mut command = Command::new(program("otp-radiusd"));
+    command.arg("--state-dir").arg(system.state_dir());
+    command
+        .arg("--listen")
+        .arg(format!("unix:{}", system.kdc_socket().display()));
+    let mut daemon = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut log = BufReader::new(daemon.stderr.take().unwrap()).lines();
+    assert!(
+        log.by_ref()
+            .map_while(Result::ok)
+            .any(|line| line.contains("ready"))
+    );
+    drop(log); // from now on every line fails with EPIPE
+
+    let mut kdc = Connection::to(&system.kdc_socket());
+    let verdicts = [0, 1, 2].map(|counter| kdc.ask("alice", &hotp(SECRET, counter)));
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
+    assert_eq!(verdicts, [Verdict::Accept; 3]);
 }
 
 /// A tmpfs of 2 MiB in a mount namespace of its own, kept by a sleeping child.

@@ -15,7 +15,7 @@ use otp_store::{ClientRecord, ClientSource, MessageAuthenticatorRule, Store};
 use rand::{TryRng as _, rngs::SysRng};
 use tokio::{net::UdpSocket, task::JoinSet};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::{
     config::{Config, Transport},
@@ -38,11 +38,29 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let radius = radius(store, LogReporter)?;
     let listeners = Listeners::bind(&config).await?;
     listeners.announce();
+    let watch = tokio::spawn(watch_clock(radius.service().clone()));
     info!(state = %config.state_dir.display(), version = env!("CARGO_PKG_VERSION"), "ready");
     listeners.serve(Arc::clone(&radius), &config, shutdown).await?;
+    watch.abort();
     radius.discards().summarise();
     info!("stopped");
     Ok(())
+}
+
+/// Notices a clock that is set back while nobody asks for anything.
+async fn watch_clock(service: Service) {
+    let mut every_second = tokio::time::interval(Duration::from_secs(1));
+    every_second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        every_second.tick().await;
+        if let Err(cause) = service.watch_clock().await {
+            // Requests say so loudly.
+            debug!(
+                error = &cause as &dyn std::error::Error,
+                "the clock cannot be watched"
+            );
+        }
+    }
 }
 
 /// The RADIUS side of a validation service on `store`.

@@ -57,6 +57,10 @@ impl<R: Reporter> Radius<R> {
         }
     }
 
+    pub(crate) fn service(&self) -> &Service {
+        &self.service
+    }
+
     pub(crate) fn discards(&self) -> &Discards {
         &self.discards
     }

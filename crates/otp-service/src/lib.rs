@@ -4,6 +4,7 @@
 mod clock;
 pub mod password;
 mod service;
+mod watch;
 
 pub use clock::{Clock, SystemClock};
 pub use service::{Answer, Outcome, Request, Service};

@@ -10,7 +10,7 @@ use otp_validation::{
 use tracing::{debug, error};
 use zeroize::Zeroizing;
 
-use crate::{Clock, password};
+use crate::{Clock, password, watch::ClockWatch};
 
 /// How often a decision is made anew because the account changed under it. Whoever loses that often is one of many
 /// requests at once for one user, and learns nothing from being refused.
@@ -73,6 +73,7 @@ impl Outcome {
 pub struct Service {
     store: Store,
     clock: Arc<dyn Clock>,
+    watch: ClockWatch,
     passwords: password::Checker,
     started_at: UnixTime,
 }
@@ -84,6 +85,7 @@ impl Service {
         let started_at = clock.now();
         Self {
             store,
+            watch: ClockWatch::new(Arc::clone(&clock)),
             clock,
             passwords: password::Checker::new(cores),
             started_at,
@@ -98,6 +100,18 @@ impl Service {
     /// The service's time.
     pub fn now(&self) -> UnixTime {
         self.clock.now()
+    }
+
+    /// Looks whether the clock was set back, and if so, makes the store forget the verdicts that may be asked for again.
+    ///
+    /// Every request looks as well; called about once a second, this also sees a clock that is set back while nobody asks.
+    ///
+    /// # Errors
+    ///
+    /// What keeps the store from reading or forgetting; until it works, requests fail with
+    /// [`Reason::StoreFailure`].
+    pub async fn watch_clock(&self) -> Result<(), StoreError> {
+        self.watch.now(&self.store).await.map(drop)
     }
 
     /// Decides `request`; an [`Answer::Accept`] is durable when this returns.
@@ -138,9 +152,11 @@ impl Service {
     ) -> Result<Outcome, StoreError> {
         let mut checked = None;
         for round in 0..ROUNDS {
+            // The clock is read anew in every round: a decision is about the moment at which it is committed.
+            let now = self.watch.now(&self.store).await?;
             let account = self.snapshot(&name).await?;
             let decision = self
-                .decide(account.as_ref(), client, presented, &mut checked)
+                .decide(account.as_ref(), client, presented, now, &mut checked)
                 .await;
             let Some(account) = account else {
                 return Ok(Outcome::reject(decision.reason));
@@ -178,10 +194,9 @@ impl Service {
         account: Option<&Account>,
         client: &Client,
         presented: Presented<'_>,
+        now: UnixTime,
         checked: &mut Option<Checked>,
     ) -> Decision {
-        // The clock is read anew in every round: a decision is about the moment at which it is committed.
-        let now = self.clock.now();
         let client = &self.without_earlier_twins(client, now);
         let Some(account) = account else {
             return Decision::reject(Reason::UnknownUser);

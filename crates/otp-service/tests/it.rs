@@ -299,3 +299,72 @@ async fn a_database_that_somebody_holds_accepts_nobody_and_recovers() {
         "nothing was spent"
     );
 }
+
+/// A clock that was set back must not make an old acceptance young again: neither for the same packet nor for a twin.
+#[tokio::test]
+async fn a_clock_that_was_set_back_brings_no_acceptance_back() {
+    let world = World::new(5);
+    let at = |seconds: u64| world.clock.0.store(START.0 + seconds, Ordering::Relaxed);
+    at(60);
+    let credential = code(0);
+    let packet = world.request("alice", &credential).packet;
+    let same_packet = || Request {
+        packet,
+        ..world.request("alice", &credential)
+    };
+    let ask = async |request| world.service.validate(request, &world.client).await.reason;
+    assert_eq!(ask(same_packet()).await, Reason::Accepted);
+    assert_eq!(ask(same_packet()).await, Reason::SamePacket, "control");
+
+    at(3600);
+    assert_eq!(ask(same_packet()).await, Reason::ReplayedCode, "an hour later");
+    at(61);
+    assert_eq!(
+        ask(same_packet()).await,
+        Reason::ReplayedCode,
+        "set back: the packet"
+    );
+    assert_eq!(
+        world.ask("alice", &credential).await.reason,
+        Reason::ReplayedCode,
+        "set back: a twin"
+    );
+
+    // The other way round: the clock ran ahead when the code was spent, was put right, and gets there at last.
+    at(7200);
+    let credential = code(1);
+    assert_eq!(world.ask("alice", &credential).await.reason, Reason::Accepted);
+    at(100);
+    assert_eq!(world.ask("nobody", "").await.reason, Reason::UnknownUser);
+    at(7201);
+    assert_eq!(world.ask("alice", &credential).await.reason, Reason::ReplayedCode);
+    assert_eq!(
+        world.ask("alice", &code(2)).await.reason,
+        Reason::Accepted,
+        "control"
+    );
+}
+
+#[tokio::test]
+async fn a_clock_that_is_behind_after_a_restart_brings_no_acceptance_back() {
+    let world = World::new(5);
+    world.clock.0.fetch_add(7200, Ordering::Relaxed);
+    let credential = code(0);
+    let packet = world.request("alice", &credential).packet;
+    let same_packet = || Request {
+        packet,
+        ..world.request("alice", &credential)
+    };
+    let outcome = world.service.validate(same_packet(), &world.client).await;
+    assert_eq!(outcome.reason, Reason::Accepted);
+
+    let store = Store::open(world.service.store().paths()).unwrap();
+    let restarted = |store| Service::new(store, Arc::clone(&world.clock) as Arc<dyn Clock>);
+    let service = restarted(store.clone());
+    let outcome = service.validate(same_packet(), &world.client).await;
+    assert_eq!(outcome.reason, Reason::SamePacket, "control");
+
+    world.clock.0.fetch_sub(10, Ordering::Relaxed);
+    let outcome = restarted(store).validate(same_packet(), &world.client).await;
+    assert_eq!(outcome.reason, Reason::ReplayedCode);
+}

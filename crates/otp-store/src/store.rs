@@ -22,7 +22,7 @@ use crate::{
     route::Routes,
     seal::{KeyId, Place, SealKey, Sealed},
     session::WriteSession,
-    value::{Uid, unsigned},
+    value::{Uid, unix_time, unsigned},
     writer::{Counters, Job, Writer},
 };
 
@@ -236,6 +236,36 @@ impl Store {
 
     fn apply_alone(&self, change: Change) -> Result<Applied, StoreError> {
         self.administer("committing", |transaction| Ok(apply(transaction, &change)??))
+    }
+
+    /// When the newest of the remembered verdicts was given, by the clock of that time.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the store from reading.
+    pub fn newest_acceptance(&self) -> Result<Option<UnixTime>, StoreError> {
+        self.read("looking for the newest acceptance", |transaction| {
+            let newest: Option<i64> = transaction
+                .prepare_cached("SELECT max(accepted_at) FROM acceptances")?
+                .query_row([], |row| row.get(0))?;
+            Ok(newest
+                .map(|at| unix_time("accepted_at of an acceptance", at))
+                .transpose()?)
+        })
+    }
+
+    /// Forgets every verdict that could be asked for again. The codes stay spent.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the store from writing.
+    pub fn forget_acceptances(&self) -> Result<(), StoreError> {
+        self.administer("forgetting acceptances", |transaction| {
+            transaction
+                .prepare_cached("DELETE FROM acceptances")?
+                .execute([])?;
+            Ok(())
+        })
     }
 
     /// Whether the store commits: changes one number, and is done when that is on disk.

@@ -12,7 +12,7 @@ use crate::{Grammar, Lockout, UserName};
 pub struct UnixTime(pub u64);
 
 impl UnixTime {
-    /// Seconds between two instants, whichever is the later: a clock that was set back must not make things young again.
+    /// Seconds between two instants, whichever is the later.
     pub fn distance(self, other: Self) -> u64 {
         self.0.abs_diff(other.0)
     }

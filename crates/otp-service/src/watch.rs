@@ -1,0 +1,72 @@
+//! Wall clocks are set back. What is remembered for some seconds must not come back with them.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use otp_store::{Store, StoreError};
+use otp_validation::UnixTime;
+use tracing::warn;
+
+use crate::Clock;
+
+/// Reads the clock, and makes the store forget the verdicts that may be asked for again when the clock has gone back.
+///
+/// A verdict is kept for seconds. If the clock goes back to where it was then, those seconds come again, and with them
+/// an acceptance of a code that is long spent. Replay state needs no such care: it does not depend on the clock.
+#[derive(Clone)]
+pub(crate) struct ClockWatch {
+    clock: Arc<dyn Clock>,
+    /// What the clock showed last; `None` before it was compared with what is in the store.
+    latest: Arc<Mutex<Option<UnixTime>>>,
+}
+
+impl ClockWatch {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock,
+            latest: Arc::default(),
+        }
+    }
+
+    /// Now, by a clock that has not gone back since it was read last; verdicts of a time that lies ahead are forgotten.
+    ///
+    /// # Errors
+    ///
+    /// What keeps the store from forgetting: nothing may be decided then.
+    pub(crate) async fn now(&self, store: &Store) -> Result<UnixTime, StoreError> {
+        if let Some(now) = self.onward() {
+            return Ok(now);
+        }
+        let (watch, store) = (self.clone(), store.clone());
+        let settled = tokio::task::spawn_blocking(move || watch.settle(&store));
+        settled.await.unwrap_or(Err(StoreError::ReaderGone))
+    }
+
+    /// Now, unless the clock is behind what it has shown, or was never compared with the store.
+    fn onward(&self) -> Option<UnixTime> {
+        let mut latest = self.lock();
+        // Read under the lock: otherwise a thread that was slow would look like a clock that went back.
+        let now = self.clock.now();
+        let is_onward = latest.is_some_and(|latest| latest <= now);
+        is_onward.then(|| *latest.insert(now))
+    }
+
+    fn settle(&self, store: &Store) -> Result<UnixTime, StoreError> {
+        let newest = store.newest_acceptance()?;
+        let shown = (*self.lock()).max(newest);
+        let now = self.clock.now();
+        if shown.is_some_and(|shown| now < shown) {
+            store.forget_acceptances()?;
+            warn!(
+                now = now.0,
+                "the clock went back: verdicts of the last seconds are forgotten, so that no old one comes back with it"
+            );
+        }
+        *self.lock() = Some(now);
+        Ok(now)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<UnixTime>> {
+        // One word: no panic leaves it half written.
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -16,6 +16,7 @@ mod durability;
 mod failures;
 mod kdc;
 mod kdc_check;
+mod kdc_try;
 mod kinit;
 mod programs;
 mod qr;

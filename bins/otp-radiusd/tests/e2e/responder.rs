@@ -21,6 +21,10 @@ use krad::{Code, MessageAuthenticatorRule, Packet, ReplyStyle, SharedSecret, Str
 pub enum Behavior {
     Accept,
     Reject,
+    /// Challenges, whatever the request holds.
+    Challenge,
+    /// Replies with a Code that no Access-Request asks for.
+    Nonsense,
     /// Never answers, whatever the request holds.
     Silent,
 }
@@ -95,6 +99,11 @@ impl Responder {
         (responder, address)
     }
 
+    /// Forgets what has come so far, and returns it.
+    pub fn take_received(&self) -> Vec<Received> {
+        std::mem::take(&mut self.shared.received.lock().unwrap())
+    }
+
     /// What has come so far.
     pub fn received(&self) -> Vec<Received> {
         self.shared.received.lock().unwrap().clone()
@@ -163,6 +172,8 @@ impl Shared {
             let is_expected = password.is_some_and(|password| *password == self.password.as_bytes());
             let code = match self.behavior {
                 Behavior::Accept if is_expected => Code::ACCESS_ACCEPT,
+                Behavior::Challenge => Code::ACCESS_CHALLENGE,
+                Behavior::Nonsense => Code::ACCOUNTING_RESPONSE,
                 _ => Code::ACCESS_REJECT,
             };
             reply = Some(request.reply(code).sign(ReplyStyle::Libkrad).unwrap());

@@ -15,6 +15,7 @@ mod client;
 mod harness;
 mod import;
 mod kdc;
+mod kdc_try;
 mod options;
 mod state;
 mod terminal;

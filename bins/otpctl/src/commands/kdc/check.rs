@@ -1,13 +1,11 @@
 //! `otpctl kdc check`.
 
-use std::path::PathBuf;
-
-use clap::ValueEnum;
-use kdc_otp_config::{Filesystem, FinalRule, Finding, KdcBuild, Outcome, Report, Severity, TokenType};
-use krb5_profile::{kdc_search_path, text as octets_to_text};
+use kdc_otp_config::{Filesystem, Finding, Outcome, Report, Severity, TokenType};
+use krb5_profile::text as octets_to_text;
 use serde::Serialize;
 use serde_json::json;
 
+use super::sources::Sources;
 use crate::{
     Exit,
     context::Context,
@@ -28,62 +26,14 @@ Examples:
 
 The status is 1 if there is an error, 0 if there are warnings and notes only.")]
 pub(crate) struct Check {
-    /// Files to read instead, in this order: the first value of a key counts.
-    #[arg(value_name = "FILE")]
-    files: Vec<PathBuf>,
-    /// The KDC's directory: kdc.conf and secret files with relative names.
-    #[arg(long, value_name = "DIR", default_value = "/etc/krb5kdc")]
-    kdc_dir: PathBuf,
-    /// Directory of the sockets of types that name no server.
-    #[arg(long, value_name = "DIR", default_value = "/run/krb5kdc")]
-    run_dir: PathBuf,
-    /// What final marks mean: krb5 1.22 changed it.
-    #[arg(long, value_name = "VERSION", value_enum, default_value_t = Final::Before1_22)]
-    final_rule: Final,
-    /// The KDC's own file.
-    #[arg(long, value_name = "FILE", env = "KRB5_KDC_PROFILE")]
-    kdc_profile: Option<String>,
-    /// Files of every Kerberos program, divided by colons.
-    #[arg(
-        long,
-        value_name = "FILES",
-        env = "KRB5_CONFIG",
-        default_value = "/etc/krb5.conf"
-    )]
-    krb5_config: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Final {
-    /// krb5 up to 1.21.
-    #[value(name = "before-1.22")]
-    Before1_22,
-    /// krb5 1.22 and later.
-    #[value(name = "since-1.22")]
-    Since1_22,
+    #[command(flatten)]
+    sources: Sources,
 }
 
 impl Check {
     pub(crate) fn run(&self, context: &mut Context) -> Result<Exit, Failure> {
-        let final_rule = match self.final_rule {
-            Final::Before1_22 => FinalRule::Before1_22,
-            Final::Since1_22 => FinalRule::Since1_22,
-        };
-        let build = KdcBuild::new(&self.kdc_dir, &self.run_dir, final_rule);
-        let default_files;
-        let files = if self.files.is_empty() {
-            let profile = self.kdc_profile.as_deref();
-            default_files = kdc_search_path(
-                profile,
-                &self.kdc_dir,
-                &self.krb5_config,
-                context.io.home.as_deref(),
-            );
-            &default_files
-        } else {
-            &self.files
-        };
-        let report = kdc_otp_config::check(files, &Filesystem, &build);
+        let files = self.sources.files(context);
+        let report = kdc_otp_config::check(files, &Filesystem, &self.sources.build());
         let text = describe(&report, context.out);
         context.result(&json(&report), &text)?;
         Ok(if report.worst() == Some(Severity::Error) {

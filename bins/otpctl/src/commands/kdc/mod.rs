@@ -1,6 +1,11 @@
 //! `otpctl kdc`: the KDC's side, without a store.
 
+mod attempt;
 mod check;
+mod exchange;
+mod getstrs;
+mod link;
+mod sources;
 mod string;
 mod token_spec;
 
@@ -11,6 +16,7 @@ use crate::{Exit, context::Context, failure::Failure};
 pub(crate) enum Command {
     String(string::WriteOrCheck),
     Check(check::Check),
+    Try(attempt::Try),
 }
 
 impl Command {
@@ -18,6 +24,7 @@ impl Command {
         match self {
             Self::String(command) => command.run(context),
             Self::Check(command) => command.run(context),
+            Self::Try(command) => command.run(context),
         }
     }
 }

@@ -368,3 +368,20 @@ async fn a_clock_that_is_behind_after_a_restart_brings_no_acceptance_back() {
     let outcome = restarted(store).validate(same_packet(), &world.client).await;
     assert_eq!(outcome.reason, Reason::ReplayedCode);
 }
+
+#[test]
+fn a_request_does_not_show_its_credential() {
+    let request = Request {
+        user_name: b"alice".to_vec(),
+        credential: Some(b"correct horse755224".to_vec().into()),
+        packet: PacketDigest([0; 32]),
+        channel: None,
+    };
+    let shown = format!("{request:?}");
+    let octets = format!("{:?}", b"correct horse");
+    let octets = octets.trim_matches(['[', ']']);
+    assert!(
+        !shown.contains("correct horse") && !shown.contains(octets),
+        "{shown}"
+    );
+}

@@ -11,6 +11,8 @@
 //! 6. the password, at most once;
 //! 7. the effects.
 
+use std::fmt;
+
 use otp_core::{Otp, Verdict as CodeVerdict};
 
 use crate::{
@@ -108,7 +110,6 @@ pub enum Progress<'a> {
 }
 
 /// A decision that waits for one password check.
-#[derive(Debug)]
 #[must_use = "conclude it with the outcome of the password check"]
 pub struct PasswordCheck<'a> {
     account: &'a Account,
@@ -141,6 +142,19 @@ impl<'a> PasswordCheck<'a> {
             self.accept.token,
             self.now,
         )
+    }
+}
+
+/// Shows how long the password is, and nothing else of it.
+impl fmt::Debug for PasswordCheck<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PasswordCheck")
+            .field("account", &self.account)
+            .field("hash", &self.hash)
+            .field("password", &format_args!("({} octets)", self.password.len()))
+            .field("accept", &self.accept)
+            .field("now", &self.now)
+            .finish()
     }
 }
 

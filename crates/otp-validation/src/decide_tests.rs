@@ -564,3 +564,17 @@ fn a_twin_comes_through_another_channel() {
     assert_eq!(through(&account, 3, 9).reason, Reason::SamePacket);
     assert_eq!(through(&account, 4, 9).reason, Reason::Twin, "a third");
 }
+
+#[test]
+fn a_password_that_waits_for_its_check_is_not_shown() {
+    let mut account = account(vec![hotp_token(1, 0)]);
+    account.user.password = Some(PasswordHash::new("$argon2id$hash".into()));
+    let credential = [b"correct horse", APPENDIX_D[0].as_bytes()].concat();
+    let progress = decide(&account, &kdc(), &attempt(&credential, 1), NOW);
+    assert!(matches!(progress, Progress::NeedsPassword(_)));
+    let shown = format!("{progress:?}");
+    let octets = format!("{:?}", b"correct horse".as_slice());
+    for secret in ["correct horse", &octets, "$argon2id", APPENDIX_D[0]] {
+        assert!(!shown.contains(secret), "{secret} in {shown}");
+    }
+}

@@ -10,7 +10,7 @@ pub(crate) struct Package {
 }
 
 /// Everything that the tests start or link.
-pub(crate) const REQUIRED: [Package; 14] = [
+pub(crate) const REQUIRED: [Package; 15] = [
     Package {
         name: "krb5-kdc",
         provides: "krb5kdc, kdb5_util",
@@ -30,6 +30,10 @@ pub(crate) const REQUIRED: [Package; 14] = [
     Package {
         name: "libkrb5-dev",
         provides: "libkrb5 and its headers",
+    },
+    Package {
+        name: "freeradius-common",
+        provides: "the dictionaries of FreeRADIUS",
     },
     Package {
         name: "freeradius-utils",

@@ -6,6 +6,7 @@ mod authenticator;
 mod chap;
 mod client;
 mod code;
+pub mod dictionary;
 mod error;
 mod frame;
 mod length_policy;

@@ -14,6 +14,7 @@ mod authenticity;
 mod client;
 mod clock;
 mod decode;
+mod dictionary;
 mod hex;
 mod properties;
 mod radius11;

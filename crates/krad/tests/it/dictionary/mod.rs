@@ -1,0 +1,5 @@
+//! Dictionaries: the format, what is refused, what values look like, and the dictionaries of FreeRADIUS.
+
+mod debian;
+mod display;
+mod format;

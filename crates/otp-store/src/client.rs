@@ -422,13 +422,17 @@ pub(crate) fn read_record(row: &Row<'_>) -> Result<ClientRecord, Fault> {
     })
 }
 
-/// The secret of the client in `row`.
+/// The secret of the client in `row`: there is one if, and only if, it is a network's.
 pub(crate) fn open_secret(row: &Row<'_>, secrets: &Secrets) -> Result<Option<ClientSecret>, Fault> {
     let uid: Uid = row.get("uid")?;
-    let Some(record) = row.get::<_, Option<Vec<u8>>>("secret_sealed")? else {
-        return Ok(None);
+    let network: Option<String> = row.get("network")?;
+    let record: Option<Vec<u8>> = row.get("secret_sealed")?;
+    let opened = match (network, record) {
+        (None, None) => return Ok(None),
+        (Some(_), Some(record)) => secrets.seal.open(&record, Place::of(Sealed::ClientSecret, &uid)),
+        _ => None,
     };
-    match secrets.seal.open(&record, Place::of(Sealed::ClientSecret, &uid)) {
+    match opened {
         Some(octets) => Ok(Some(ClientSecret(octets))),
         None => Err(StoreError::Unsealable {
             kind: Kind::Client,

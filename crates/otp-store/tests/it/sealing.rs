@@ -179,3 +179,24 @@ fn one_clients_damaged_secret_harms_no_other() {
     fixture.store.remove_client("one").unwrap();
     assert!(from("192.0.2.1").unwrap().is_none());
 }
+
+/// The empty secret is that of a UNIX socket: packets of a network that are checked with it could be anybody's.
+#[test]
+fn a_network_without_its_secret_is_no_client() {
+    let mut fixture = Fixture::new();
+    let secret = ClientSecret::new(b"xyzzy5461".to_vec());
+    let new = NewClient::network("vpn", "192.0.2.0/24".parse().unwrap(), secret, NOW);
+    fixture.store.add_client(&new, &mut fixture.rng).unwrap();
+    let erase = "UPDATE clients SET secret_sealed = NULL WHERE name = 'vpn'";
+    assert_eq!(fixture.sql().execute(erase, []).unwrap(), 1);
+    let source = Source::Address("192.0.2.1".parse().unwrap());
+    for found in [
+        fixture.store.client_for(&source).map(drop),
+        fixture.store.client_secret("vpn").map(drop),
+    ] {
+        assert!(
+            matches!(&found, Err(StoreError::Unsealable { kind: Kind::Client, name }) if name == "vpn"),
+            "{found:?}"
+        );
+    }
+}

@@ -1,13 +1,15 @@
 //! The socket file of a UNIX listener.
 
 use std::{
-    fs::{self, File, Permissions},
+    fs::{self, File, Permissions, TryLockError},
     io::{self, ErrorKind},
     os::{
         fd::OwnedFd,
         unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
     },
     path::{Path, PathBuf},
+    thread,
+    time::Duration,
 };
 
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -62,7 +64,7 @@ pub fn bind_unix(path: impl AsRef<Path>, mode: u32) -> io::Result<UnixSocket> {
             .filter(|p| !p.as_os_str().is_empty())
             .unwrap_or(Path::new(".")),
     )?;
-    directory.lock()?;
+    lock(&directory)?;
     remove_stale(path, &address)?;
 
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
@@ -81,6 +83,22 @@ pub fn bind_unix(path: impl AsRef<Path>, mode: u32) -> io::Result<UnixSocket> {
         listener,
         file: Some(file),
     })
+}
+
+/// Waits for the lock of the directory, but only for as long as another daemon may take to bind its socket.
+///
+/// Whoever may look into a directory can lock it. That must keep no daemon from starting: what is lost without the lock is
+/// the order among daemons that start in the same moment.
+fn lock(directory: &File) -> io::Result<()> {
+    for _ in 0..LOCK_ATTEMPTS {
+        match directory.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::Error(error)) if error.kind() != ErrorKind::Interrupted => return Err(error),
+            Err(_) => thread::sleep(LOCK_PAUSE),
+        }
+    }
+    tracing::warn!("another process keeps the directory of the socket locked; going on without the lock");
+    Ok(())
 }
 
 /// Removes the socket at `path` if nobody listens there.
@@ -144,3 +162,7 @@ impl Drop for SocketFile {
 
 /// How many connections the kernel queues before a connecting KDC blocks.
 const BACKLOG: i32 = 128;
+
+/// How often, and after which pause, the lock of the directory is tried: for a second altogether.
+const LOCK_ATTEMPTS: u32 = 100;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);

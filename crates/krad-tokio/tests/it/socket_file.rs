@@ -91,6 +91,24 @@ async fn an_inherited_socket_keeps_its_file() {
 }
 
 #[tokio::test]
+async fn a_locked_directory_stalls_nobody() {
+    let directory = tempdir().unwrap();
+    let path = directory.path().join("s");
+    let foreign = fs::File::open(directory.path()).unwrap();
+    foreign.lock().unwrap();
+    let (sent, bound) = std::sync::mpsc::channel();
+    let runtime = tokio::runtime::Handle::current();
+    std::thread::spawn(move || {
+        let _runtime = runtime.enter();
+        sent.send(bind_unix(&path, 0o600).map(drop)).unwrap();
+    });
+    bound
+        .recv_timeout(std::time::Duration::from_secs(10))
+        .expect("it does not wait for ever")
+        .unwrap();
+}
+
+#[tokio::test]
 async fn a_missing_directory_is_an_error() {
     let directory = tempdir().unwrap();
     let error = bind_unix(directory.path().join("missing/s"), 0o600).unwrap_err();

@@ -11,8 +11,10 @@ use zeroize::Zeroizing;
 
 use crate::{Algorithm, Digits, Hotp, KeyError, TokenKey, Totp};
 
+pub mod migration;
 mod parse;
 mod percent;
+mod protobuf;
 
 /// Octets of the longest URI that is read; more than fits into the largest QR code.
 pub const MAX_URI_LEN: usize = 4096;
@@ -123,12 +125,38 @@ impl OtpauthUri {
         })
     }
 
+    /// Splits a label `issuer:account`; an issuer that is given beside it goes before the one in it.
+    fn from_label(
+        issuer: Option<&str>,
+        label: &str,
+        key: TokenKey,
+        algorithm: Algorithm,
+        digits: Digits,
+        token_type: TokenType,
+    ) -> Result<Self, UriError> {
+        let (label_issuer, account) = match label.split_once(':') {
+            Some((issuer, account)) => (Some(issuer), account),
+            None => (None, label),
+        };
+        let issuer = issuer.map(str::trim).filter(|issuer| !issuer.is_empty());
+        Self::new(
+            issuer.or(label_issuer),
+            account,
+            key,
+            algorithm,
+            digits,
+            token_type,
+        )
+    }
+
     /// Reads a URI.
     ///
     /// Scheme, type, parameter names and the algorithm are taken in any case, the colon of the label as `:`
     /// or `%3A`, the key in every form of [`base32::decode`](crate::base32::decode). Missing parameters have
     /// the default of the apps: SHA-1, 6 digits, 30 s, counter 0. The issuer parameter goes before the one in
-    /// the label. Unknown parameters are ignored.
+    /// the label. Unknown parameters are ignored, FreeOTP's `image`, `color` and `lock` among them; its
+    /// algorithms SHA224 and SHA384 and its 9 digits are refused by name, as are the types of token of vendors:
+    /// Steam, Yandex (`yaotp`) and mOTP.
     ///
     /// # Errors
     ///
@@ -267,9 +295,15 @@ pub enum UriError {
     /// More than [`MAX_URI_LEN`] octets.
     #[error("the URI is longer than {MAX_URI_LEN} octets")]
     TooLong,
-    /// It does not begin with `otpauth://`. Exports of whole apps begin with `otpauth-migration://`.
+    /// It does not begin with `otpauth://`.
     #[error("the URI does not begin with otpauth://")]
     Scheme,
+    /// It begins with `otpauth-migration://`: [`Migration::parse`](migration::Migration::parse) reads it.
+    #[error("the URI is the export of a whole app, not of one token")]
+    Migration,
+    /// The token is of this type, which only its vendor's apps compute: `steam`, `yaotp` or `motp`.
+    #[error("tokens of the type {0} are not supported")]
+    Vendor(&'static str),
     /// The type is neither `totp` nor `hotp`.
     #[error("the type of the token is neither totp nor hotp")]
     TokenType,
@@ -294,8 +328,13 @@ pub enum UriError {
     /// The key is unusable.
     #[error("the parameter secret is unusable")]
     Key(#[from] KeyError),
-    /// The value of a parameter is not understood: an unknown algorithm, digits outside 6..=8, period 0, no
-    /// number.
+    /// A hash function that other apps know: SHA224, SHA384 or MD5.
+    #[error("the algorithm {0} is not supported")]
+    Algorithm(&'static str),
+    /// A number of digits outside 6..=8.
+    #[error("{0} digits are not supported, only 6 to 8")]
+    Digits(u8),
+    /// The value of a parameter is not understood: an unknown algorithm, period 0, no number.
     #[error("the value of the parameter {0} is not supported")]
     Value(&'static str),
     /// A TOTP token with a `T0` other than 0, for which URIs have no word.

@@ -20,7 +20,7 @@ pub(super) fn parse(
     }
     let rest = match uri.split_at_checked(SCHEME.len()) {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case(SCHEME) => rest,
-        _ => return Err(UriError::Scheme),
+        _ => return Err(foreign_scheme(uri)),
     };
     if rest.contains('#') {
         return Err(UriError::Fragment);
@@ -38,38 +38,55 @@ pub(super) fn parse(
             counter: number("counter", parameters.counter)?.unwrap_or_default(),
         }
     } else {
-        return Err(UriError::TokenType);
+        return Err(named(kind, &VENDORS).map_or(UriError::TokenType, UriError::Vendor));
     };
     let algorithm = match parameters.algorithm {
-        Some(name) => Algorithm::from_str(&name).map_err(|_| UriError::Value("algorithm"))?,
+        Some(name) => Algorithm::from_str(&name).map_err(|_| foreign_algorithm(&name))?,
         None => Algorithm::default(),
     };
     let digits = match number::<u8>("digits", parameters.digits)? {
-        Some(digits) => Digits::try_from(digits).map_err(|_| UriError::Value("digits"))?,
+        Some(digits) => Digits::try_from(digits).map_err(|error| UriError::Digits(error.0))?,
         None => Digits::default(),
     };
     let secret = parameters.secret.ok_or(UriError::MissingSecret)?;
     let key = to_key(&base32::decode(&secret).map_err(KeyError::Base32)?)?;
 
     let label = percent::decode(label, Plus::Literal)?;
-    let (label_issuer, account) = match label.split_once(':') {
-        Some((issuer, account)) => (Some(issuer), account),
-        None => (None, label.as_str()),
-    };
-    let issuer = parameters
-        .issuer
-        .as_deref()
-        .map(String::as_str)
-        .map(str::trim)
-        .filter(|issuer| !issuer.is_empty());
-    OtpauthUri::new(
-        issuer.or(label_issuer),
-        account,
-        key,
-        algorithm,
-        digits,
-        token_type,
-    )
+    let issuer = parameters.issuer.as_deref().map(String::as_str);
+    OtpauthUri::from_label(issuer, &label, key, algorithm, digits, token_type)
+}
+
+/// Types of token that are not RFC 4226's or RFC 6238's.
+const VENDORS: [&str; 3] = ["steam", "yaotp", "motp"];
+
+/// The one of `names` that is spelled so, in any case.
+fn named(text: &str, names: &[&'static str]) -> Option<&'static str> {
+    names.iter().copied().find(|name| name.eq_ignore_ascii_case(text))
+}
+
+fn foreign_scheme(uri: &str) -> UriError {
+    match uri.split_once("://") {
+        Some((scheme, _)) if scheme.eq_ignore_ascii_case("otpauth-migration") => UriError::Migration,
+        Some((scheme, _)) => named(scheme, &VENDORS).map_or(UriError::Scheme, UriError::Vendor),
+        None => UriError::Scheme,
+    }
+}
+
+fn foreign_algorithm(name: &str) -> UriError {
+    let letters = name.bytes().filter(u8::is_ascii_alphanumeric);
+    // The longest name, with HMAC before it, has ten letters.
+    let mut text = [0; 10];
+    if letters.clone().count() > text.len() {
+        return UriError::Value("algorithm");
+    }
+    text.iter_mut()
+        .zip(letters)
+        .for_each(|(to, from)| *to = from.to_ascii_uppercase());
+    let text = core::str::from_utf8(&text)
+        .unwrap_or_default()
+        .trim_end_matches('\0');
+    let bare = text.strip_prefix("HMAC").unwrap_or(text);
+    named(bare, &["SHA224", "SHA384", "MD5"]).map_or(UriError::Value("algorithm"), UriError::Algorithm)
 }
 
 /// The values of the known parameters, decoded; each is wiped, for a key may stand in the wrong one.

@@ -12,6 +12,7 @@
 mod diagnosis;
 mod hotp_search;
 mod lanes;
+mod migration;
 mod secrecy;
 mod texts;
 mod totp_search;

@@ -206,15 +206,27 @@ fn what_is_not_understood_is_refused() {
     let rows = [
         (String::new(), UriError::Scheme),
         ("otpauth:/totp/alice".into(), UriError::Scheme),
-        ("otpauth-migration://offline?data=CjEK".into(), UriError::Scheme),
-        ("motp://alice?secret=0123".into(), UriError::Scheme),
+        (
+            "otpauth-migration://offline?data=CjEK".into(),
+            UriError::Migration,
+        ),
+        ("motp://alice?secret=0123".into(), UriError::Vendor("motp")),
+        ("steam://alice?secret=0123".into(), UriError::Vendor("steam")),
         ("ötpauth://totp/alice".into(), UriError::Scheme),
         (
             format!("otpauth://steam/alice?secret={SECRET}"),
-            UriError::TokenType,
+            UriError::Vendor("steam"),
         ),
         (
-            format!("otpauth://yaotp/alice?secret={SECRET}"),
+            format!("otpauth://YAOTP/alice?secret={SECRET}&pin=1234"),
+            UriError::Vendor("yaotp"),
+        ),
+        (
+            format!("otpauth://motp/alice?secret={SECRET}"),
+            UriError::Vendor("motp"),
+        ),
+        (
+            format!("otpauth://push/alice?secret={SECRET}"),
             UriError::TokenType,
         ),
         (format!("otpauth://?secret={SECRET}"), UriError::TokenType),
@@ -249,9 +261,14 @@ fn what_is_not_understood_is_refused() {
         ),
         (padded("&Secret=AAAA"), UriError::Duplicate("secret")),
         (padded("&digits=6&digits=6"), UriError::Duplicate("digits")),
-        (padded("&algorithm=MD5"), UriError::Value("algorithm")),
+        (padded("&algorithm=MD5"), UriError::Algorithm("MD5")),
+        (padded("&algorithm=sha224"), UriError::Algorithm("SHA224")),
+        (padded("&algorithm=HMAC-SHA-384"), UriError::Algorithm("SHA384")),
+        (padded("&algorithm=SHA3-256"), UriError::Value("algorithm")),
+        (padded("&algorithm=SHA1SHA1SHA1"), UriError::Value("algorithm")),
         (padded("&algorithm="), UriError::Value("algorithm")),
-        (padded("&digits=5"), UriError::Value("digits")),
+        (padded("&digits=5"), UriError::Digits(5)),
+        (padded("&digits=9"), UriError::Digits(9)),
         (padded("&digits=262"), UriError::Value("digits")),
         (padded("&digits=%2B6"), UriError::Value("digits")),
         (padded("&digits"), UriError::Value("digits")),
@@ -308,7 +325,7 @@ fn names(excluded: &'static [char]) -> impl Strategy<Value = String> {
     .prop_filter("a name is not empty", |name| !name.is_empty())
 }
 
-fn tokens() -> impl Strategy<Value = OtpauthUri> {
+pub fn tokens() -> impl Strategy<Value = OtpauthUri> {
     let named = prop_oneof![
         (names(&[':']), names(&[])).prop_map(|(issuer, account)| (Some(issuer), account)),
         names(&[':']).prop_map(|account| (None, account)),

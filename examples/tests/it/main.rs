@@ -1,4 +1,5 @@
-//! The dump tools, run as programs and held against the libraries and the tables that they are to agree with.
+//! The examples, run as programs: the dump tools against the libraries and the tables that they are to agree with,
+//! the RADIUS programs against each other.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -14,4 +15,5 @@ mod generate;
 mod profile_dump;
 mod programs;
 mod radius_dump;
+mod radius_pap;
 mod userstring_dump;

@@ -1,9 +1,9 @@
-//! One line of the file.
+//! One token of a file.
 
 use std::{num::NonZeroU64, str};
 
 use csv::ByteRecord;
-use otp_core::{Algorithm, Digits, Hotp, TokenKey, Totp};
+use otp_core::{Algorithm, Digits, Hotp, TokenKey, Totp, TotpState};
 use otp_validation::UserName;
 
 use super::{Column, LineError, Problem, ShortKeys, column::Header};
@@ -31,7 +31,12 @@ pub struct Row {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Time based (RFC 6238).
-    Totp(Totp),
+    Totp {
+        /// Hash, digits and time step.
+        totp: Totp,
+        /// The smallest step that may be accepted, and how far the device is ahead.
+        state: TotpState,
+    },
     /// Event based (RFC 4226).
     Hotp {
         /// Hash and digits.
@@ -135,7 +140,10 @@ fn combine_totp(
         .with_algorithm(algorithm?.unwrap_or_default())
         .with_digits(digits?.unwrap_or_default())
         .with_step(step?.unwrap_or(Totp::DEFAULT_STEP));
-    Ok(Kind::Totp(totp))
+    Ok(Kind::Totp {
+        totp,
+        state: TotpState::default(),
+    })
 }
 
 /// Digits and nothing else: no sign, no blank.

@@ -1,6 +1,6 @@
 use std::num::NonZeroU64;
 
-use otp_core::{Algorithm, Digits, Hotp, Totp, base32::Base32Error, hex::HexError};
+use otp_core::{Algorithm, Digits, Hotp, Totp, TotpState, base32::Base32Error, hex::HexError};
 use otp_validation::NameError;
 use proptest::prelude::*;
 
@@ -43,7 +43,14 @@ fn every_column_is_read() {
         digits: Digits::SEVEN,
     };
     let expected = [
-        ("alice".to_owned(), Some("phone".to_owned()), Kind::Totp(totp)),
+        (
+            "alice".to_owned(),
+            Some("phone".to_owned()),
+            Kind::Totp {
+                totp,
+                state: TotpState::default(),
+            },
+        ),
         (
             "bob".to_owned(),
             Some("key, ring".to_owned()),
@@ -61,7 +68,14 @@ fn every_column_is_read() {
 
 #[test]
 fn columns_come_in_any_order_and_default() {
-    let default = ("alice".to_owned(), None, Kind::Totp(Totp::default()));
+    let default = (
+        "alice".to_owned(),
+        None,
+        Kind::Totp {
+            totp: Totp::default(),
+            state: TotpState::default(),
+        },
+    );
     let rows = [
         format!("user,secret\nalice,{KEY}"),
         format!("SECRET , User\n {KEY} , alice \n\n"),

@@ -1,5 +1,8 @@
 //! `otpctl token import`.
 
+use pskc::{Container, Credential, Key, KeyPackage, Passphrase, PreSharedKey, Protection};
+use rand::{SeedableRng, rngs::StdRng};
+
 use crate::harness::{CODES, KEY, State};
 
 #[test]
@@ -174,4 +177,166 @@ fn thousands_of_tokens_are_one_transaction() {
         state.json(["token", "list"])["tokens"].as_array().unwrap().len(),
         2_000
     );
+}
+
+/// The key of [`KEY`] as an HOTP key of alice's and of bob's, from counter 4 on.
+fn container(protection: &Protection<'_>) -> String {
+    let keys = ["alice", "bob"].map(|user| {
+        let mut key = Key::new(
+            user,
+            Credential::Hotp {
+                key: crate::harness::key(),
+                hotp: otp_core::Hotp::default(),
+                state: otp_core::HotpState { next: 4 },
+            },
+        );
+        key.user_id = Some(format!("UID={user},DC=example,DC=com"));
+        key.friendly_name = Some("keyring".to_owned());
+        KeyPackage::new(key)
+    });
+    let container = Container::new(keys.into());
+    container
+        .encode(protection, &mut StdRng::seed_from_u64(1))
+        .unwrap()
+        .to_string()
+}
+
+#[test]
+fn a_plain_container_is_imported_whole() {
+    let state = State::new();
+    state.run(["user", "add", "alice"]).ok();
+    let file = state.write("tokens.xml", container(&Protection::Plain));
+    let file = file.to_str().unwrap();
+
+    state
+        .run(["token", "import", file])
+        .exits(4)
+        .says("tokens.xml: line 21: there is no user \"bob\"; add the user first, or say --create-users")
+        .says("1 line of");
+    assert_eq!(state.json(["token", "list"])["tokens"], serde_json::json!([]));
+    state
+        .run(["token", "import", file, "--format", "csv"])
+        .exits(4)
+        .says("line 1");
+
+    state
+        .run(["token", "import", file, "--create-users"])
+        .ok()
+        .prints("Imported 2 tokens and 1 new user.");
+    let names: Vec<_> = state.json(["token", "list"])["tokens"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|token| token["name"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(names, ["alice/keyring", "bob/keyring"]);
+    state.run_with(["auth", "alice"], CODES[3]).exits(1);
+    state.run_with(["auth", "alice"], CODES[4]).ok();
+    state
+        .run(["token", "import", file])
+        .exits(4)
+        .says("the token alice/keyring exists");
+}
+
+#[test]
+fn an_encrypted_container_needs_its_passphrase() {
+    let state = State::with_alice();
+    let passphrase = Passphrase::new(b"correct horse").unwrap();
+    let xml = container(&Protection::Passphrase {
+        name: Some("Delivery 7"),
+        passphrase: &passphrase,
+        iterations: 1000,
+    });
+    let file = state.write("tokens.xml", &xml);
+    let file = file.to_str().unwrap();
+    let import = ["token", "import", file, "--create-users"];
+
+    state
+        .run_with(import, "wrong horse\n")
+        .exits(4)
+        .says("the key is wrong, or the container was altered");
+    state
+        .run_with(import, "")
+        .exits(4)
+        .says("standard input is empty");
+    state
+        .run_with(["token", "import", "-"], &xml)
+        .exits(2)
+        .says("the container on standard input needs the passphrase \"Delivery 7\"")
+        .says("--container-key-file");
+    let key_file = state.write("passphrase", "correct horse\n");
+    state
+        .run_with(
+            [
+                "token",
+                "import",
+                "-",
+                "--create-users",
+                "--dry-run",
+                "--container-key-file",
+                key_file.to_str().unwrap(),
+            ],
+            &xml,
+        )
+        .ok()
+        .prints("Would import 2 tokens and 1 new user.");
+    state
+        .run_with(import, "correct horse\n")
+        .ok()
+        .prints("Imported 2 tokens and 1 new user.");
+}
+
+#[test]
+fn an_encrypted_container_needs_its_pre_shared_key() {
+    let state = State::with_alice();
+    let key = PreSharedKey::new(&[0xab; 16]).unwrap();
+    let xml = container(&Protection::PreSharedKey {
+        name: "k1",
+        key: &key,
+    });
+    let file = state.write("tokens.xml", &xml);
+    let import = ["token", "import", file.to_str().unwrap(), "--user", "alice"];
+    state
+        .run_with(import, "no digits")
+        .exits(4)
+        .says("the pre-shared key is not hexadecimal");
+    state
+        .run_with(import, "abab")
+        .exits(4)
+        .says("a pre-shared key has 16, 24 or 32 octets, not 2");
+    state
+        .run_with(import, "ab".repeat(24))
+        .exits(4)
+        .says("the key has 24 octets, the cipher takes 16");
+    state
+        .run_with(import, "ac".repeat(16))
+        .exits(4)
+        .says("the key is wrong");
+    state
+        .run_with(import, "AB".repeat(16))
+        .ok()
+        .prints("Imported 2 tokens.");
+}
+
+#[test]
+fn every_key_of_a_container_that_is_wrong_is_reported() {
+    let state = State::with_alice();
+    let xml = container(&Protection::Plain).replace("Length=\"6\"", "Length=\"9\"");
+    let done = state.run_with(["token", "import", "-", "--json"], &xml).exits(4);
+    let lines: Vec<serde_json::Value> = done
+        .stderr
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 3);
+    assert_eq!(lines[0]["line_error"]["line"], 7);
+    assert_eq!(
+        lines[0]["line_error"]["message"],
+        "9 is not a whole number from 6 to 8"
+    );
+    assert_eq!(lines[2]["error"]["exit"], "data");
+    state
+        .run_with(["token", "import", "-", "--user", "alice"], "user,secret\n")
+        .exits(2)
+        .says("are for PSKC");
 }

@@ -7,28 +7,36 @@ use std::{
     path::PathBuf,
 };
 
-use otp_core::{HotpState, TotpState, Window};
+use otp_core::{HotpState, Window};
 use otp_store::{MissingUsers, NewToken, Store, StoreError};
 use otp_validation::{TokenMode, TokenStatus, UserName};
+use pskc::KeySource;
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::{
-    Exit, Label,
+    Echo, Exit, Label,
     context::Context,
     csv_import::{self, Column, Kind, LineError, Problem, Row, ShortKeys},
     failure::Failure,
+    pskc_import::{self, ImportError, Options},
     text::count,
-    values::LOOK_AHEAD,
+    values::{LOOK_AHEAD, parse_user},
 };
 
 /// The largest file: some hundred thousand tokens.
 const LARGEST_FILE: u64 = 64 * 1024 * 1024;
 
-/// Import tokens from CSV: all of them, or none.
+/// Import tokens from CSV or PSKC: all of them, or none.
 ///
-/// The first line names the columns, in any order: user, label, type, secret, algorithm, digits, period, counter. Only
-/// user and secret are needed; what is missing or empty is the default. Secrets are base32, or hexadecimal after "hex:".
+/// CSV: the first line names the columns, in any order: user, label, type, secret, algorithm, digits, period, counter.
+/// Only user and secret are needed; what is missing or empty is the default. Secrets are base32, or hexadecimal after
+/// "hex:".
+///
+/// PSKC (RFC 6030), plain or encrypted: the user is the UserId of the key or its device (of a distinguished name, its
+/// UID), the label the FriendlyName or the serial number. The passphrase or pre-shared key (in hexadecimal) of an
+/// encrypted container is asked for.
+///
 /// Every line that is wrong is reported, and nothing is stored unless every line is right. The tokens are active.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -36,8 +44,10 @@ Examples:
   otpctl token import tokens.csv --dry-run
   otpctl token import tokens.csv --create-users
   gpg -d tokens.csv.gpg | otpctl token import -
+  otpctl token import delivery.pskcxml --user alice
+  otpctl token import delivery.pskcxml --container-key-file passphrase.txt
 
-A file:
+A CSV file:
   user,label,type,secret,digits,counter
   alice,phone,totp,GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ,,
   bob,keyring,hotp,hex:3132333435363738393031323334353637383930,8,42")]
@@ -45,9 +55,21 @@ pub(crate) struct Import {
     /// The file; "-" is standard input.
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    /// How the file is written; "auto" is PSKC if it begins with "<".
+    #[arg(long, value_enum, default_value_t = Format::Auto)]
+    format: Format,
     /// Add the users that are missing.
     #[arg(long)]
     create_users: bool,
+    /// PSKC: whose all the tokens are, whatever the container says.
+    #[arg(long, value_name = "USER", value_parser = parse_user)]
+    user: Option<UserName>,
+    /// PSKC: a file with the passphrase or the pre-shared key (in hexadecimal) of an encrypted container.
+    #[arg(long, value_name = "FILE")]
+    container_key_file: Option<PathBuf>,
+    /// PSKC: read a signed container without verifying the signature: anyone may have made it.
+    #[arg(long)]
+    dangerous_ignore_signature: bool,
     /// Check everything, store nothing.
     #[arg(long)]
     dry_run: bool,
@@ -56,23 +78,39 @@ pub(crate) struct Import {
     dangerous_allow_short_keys: bool,
 }
 
+/// How a file is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// What the file looks like.
+    Auto,
+    /// Comma-separated values.
+    Csv,
+    /// Portable Symmetric Key Container (RFC 6030).
+    Pskc,
+}
+
 impl Import {
     pub(super) fn run(&self, context: &mut Context) -> Result<Exit, Failure> {
         let store = context.store()?;
         let file = self.read(context)?;
-        let short_keys = if self.dangerous_allow_short_keys {
-            ShortKeys::DangerousAllow
-        } else {
-            ShortKeys::Refuse
+        let is_pskc = match self.format {
+            Format::Auto => pskc_import::is_xml(&file),
+            format => format == Format::Pskc,
         };
-        let rows = match csv_import::parse(&file, short_keys) {
-            Ok(rows) => rows,
-            Err(errors) => return Err(self.refuse(&errors, context)),
+        let rows = if is_pskc {
+            self.read_pskc(&file, context)?
+        } else {
+            self.read_csv(&file, context)?
         };
         drop(file);
         let plan = match self.plan(rows, &store, context)? {
             Ok(plan) => plan,
-            Err(errors) => return Err(self.refuse(&errors, context)),
+            Err(mut errors) => {
+                if is_pskc {
+                    errors.iter_mut().for_each(|error| error.column = None);
+                }
+                return Err(self.refuse(errors.into_iter().map(Refused::from).collect(), context));
+            }
         };
         if !self.dry_run {
             let missing = if self.create_users {
@@ -96,6 +134,100 @@ impl Import {
         Ok(Exit::Ok)
     }
 
+    fn short_keys(&self) -> ShortKeys {
+        if self.dangerous_allow_short_keys {
+            ShortKeys::DangerousAllow
+        } else {
+            ShortKeys::Refuse
+        }
+    }
+
+    fn read_csv(&self, file: &[u8], context: &mut Context) -> Result<Vec<Row>, Failure> {
+        if self.user.is_some() || self.container_key_file.is_some() || self.dangerous_ignore_signature {
+            return Err(Failure::usage(
+                "--user, --container-key-file and --dangerous-ignore-signature are for PSKC",
+            )
+            .with_remedy("leave them out, or say --format pskc"));
+        }
+        csv_import::parse(file, self.short_keys())
+            .map_err(|errors| self.refuse(errors.into_iter().map(Refused::from).collect(), context))
+    }
+
+    fn read_pskc(&self, file: &[u8], context: &mut Context) -> Result<Vec<Row>, Failure> {
+        let options = Options {
+            short_keys: self.short_keys(),
+            ignore_signature: self.dangerous_ignore_signature,
+            user: self.user.clone(),
+            now: context.now().0,
+        };
+        let mut read = pskc_import::parse(file, None, &options);
+        if let Err(errors) = &read
+            && let [ImportError::Container(error)] = errors.as_slice()
+            && let pskc::Problem::KeyNeeded { kind, name } = &error.problem
+        {
+            let source = self.container_key(*kind, name.as_deref(), context)?;
+            read = pskc_import::parse(file, Some(&source), &options);
+        }
+        let tokens = read.map_err(|errors| {
+            use pskc::Problem::{KeyLength, NotAuthentic};
+            match errors.as_slice() {
+                // It is not the file that has to be corrected.
+                [ImportError::Container(error)]
+                    if matches!(error.problem, KeyLength { .. } | NotAuthentic) =>
+                {
+                    Failure::data(error.problem.to_string()).with_remedy(error.problem.remedy())
+                }
+                _ => self.refuse(errors.into_iter().map(Refused::from).collect(), context),
+            }
+        })?;
+        if let Some((number, date)) = tokens.expiring {
+            context.warn(&format!(
+                "{} of the file has an expiry date, the earliest at {date}: it is not kept; disable the tokens in time",
+                count(number, "key"),
+            ));
+        }
+        Ok(tokens.rows)
+    }
+
+    /// The passphrase or key that opens a container: from its file, or else asked for.
+    fn container_key(
+        &self,
+        kind: pskc::KeyKind,
+        name: Option<&str>,
+        context: &mut Context,
+    ) -> Result<KeySource, Failure> {
+        let name = name.map(|name| format!(" {name}")).unwrap_or_default();
+        let octets = match &self.container_key_file {
+            Some(path) => {
+                let mut octets = Zeroizing::new(Vec::with_capacity(4096));
+                File::open(path)
+                    .and_then(|file| file.take(4096).read_to_end(&mut octets))
+                    .map_err(|error| Failure::file("read", path, error))?;
+                let line = octets.strip_suffix(b"\n").unwrap_or(&octets);
+                Zeroizing::new(line.strip_suffix(b"\r").unwrap_or(line).to_vec())
+            }
+            None if self.file.as_os_str() == "-" => {
+                return Err(Failure::usage(format!(
+                    "the container on standard input needs the {kind}{name}"
+                ))
+                .with_remedy("say --container-key-file, or give the container as a file"));
+            }
+            None => context.ask(&format!("The {kind}{name} of the container: "), Echo::Hidden)?,
+        };
+        let source = match kind {
+            pskc::KeyKind::Passphrase => pskc::Passphrase::new(&octets).map(KeySource::from),
+            _ => {
+                let text = str::from_utf8(&octets).map(str::trim).unwrap_or_default();
+                let key = otp_core::hex::decode(text).map_err(|error| {
+                    Failure::data(format!("the {kind} is not hexadecimal: {error}"))
+                        .with_remedy("write 32, 48 or 64 digits 0-9 and a-f")
+                })?;
+                pskc::PreSharedKey::new(&key).map(KeySource::from)
+            }
+        };
+        source.map_err(|error| Failure::data(error).with_remedy("check which key belongs to the container"))
+    }
+
     fn read(&self, context: &mut Context) -> Result<Zeroizing<Vec<u8>>, Failure> {
         let failed = |error| Failure::file("read", &self.file, error);
         let mut octets = Zeroizing::new(Vec::new());
@@ -116,28 +248,23 @@ impl Import {
     }
 
     /// Reports every line, then the whole.
-    fn refuse(&self, errors: &[LineError], context: &mut Context) -> Failure {
+    fn refuse(&self, errors: Vec<Refused>, context: &mut Context) -> Failure {
         let file = if self.file.as_os_str() == "-" {
             "standard input".to_owned()
         } else {
             self.file.display().to_string()
         };
         if context.json {
-            for error in errors {
-                let line = json!({ "line_error": {
-                    "line": error.line,
-                    "column": error.column.map(Column::name),
-                    "message": error.problem.to_string(),
-                    "remedy": error.problem.remedy(),
-                }});
+            for error in &errors {
+                let line = json!({ "line_error": error.json });
                 let _ = writeln!(context.io.stderr, "{line}");
             }
         } else {
-            for error in errors {
+            for error in &errors {
                 let _ = writeln!(
                     context.io.stderr,
                     "{}",
-                    crate::text::escape(&format!("{file}: {error}"))
+                    crate::text::escape(&format!("{file}: {}", error.text))
                 );
             }
         }
@@ -218,6 +345,46 @@ impl Import {
     }
 }
 
+/// What is wrong in one place of a file, as it is reported.
+struct Refused {
+    line: u64,
+    text: String,
+    json: serde_json::Value,
+}
+
+impl From<LineError> for Refused {
+    fn from(error: LineError) -> Self {
+        let json = json!({
+            "line": error.line,
+            "column": error.column.map(Column::name),
+            "message": error.problem.to_string(),
+            "remedy": error.problem.remedy(),
+        });
+        Self {
+            line: error.line,
+            text: error.to_string(),
+            json,
+        }
+    }
+}
+
+impl From<ImportError> for Refused {
+    fn from(error: ImportError) -> Self {
+        let line = error.position().line;
+        let json = json!({
+            "line": line,
+            "column": null,
+            "message": error.problem().to_string(),
+            "remedy": error.remedy(),
+        });
+        Self {
+            line,
+            text: error.to_string(),
+            json,
+        }
+    }
+}
+
 /// What is to be stored, with the lines where it stands.
 #[derive(Default)]
 struct Plan {
@@ -261,11 +428,11 @@ fn labels(store: &Store, rows: &[Row]) -> Result<BTreeMap<UserName, Option<BTree
 /// The default label and the stored form of a row's algorithm.
 fn mode(kind: Kind) -> (&'static str, TokenMode) {
     match kind {
-        Kind::Totp(totp) => (
+        Kind::Totp { totp, state } => (
             "totp",
             TokenMode::Totp {
                 totp,
-                state: TotpState::default(),
+                state,
                 window: Window::default(),
             },
         ),

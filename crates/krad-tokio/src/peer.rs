@@ -12,7 +12,7 @@ pub enum Peer {
     Unix {
         /// Name of the listener, as given to [`serve_unix`](crate::serve_unix).
         listener: Arc<str>,
-        /// Which connection to that listener, counted from 1.
+        /// Which connection, counted from 1 over all UNIX listeners of the process: no two have the same number.
         connection: u64,
     },
 }

@@ -1,6 +1,12 @@
 //! RADIUS over a UNIX stream socket, as a KDC speaks it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::{
     task::JoinSet,
@@ -53,6 +59,9 @@ pub fn serve_unix<S: RadiusService>(
     }
 }
 
+/// Number of the next connection to any UNIX socket of this process.
+static ACCEPTED: AtomicU64 = AtomicU64::new(1);
+
 /// Accepts for ever. It holds nothing across an await that would be lost when it is dropped.
 async fn accept<S: RadiusService>(
     socket: &UnixSocket,
@@ -62,7 +71,6 @@ async fn accept<S: RadiusService>(
     shutdown: &CancellationToken,
     connections: &mut JoinSet<()>,
 ) {
-    let mut connection = 0_u64;
     loop {
         let (reader, writer) = match socket.accept().await {
             Ok(stream) => stream.into_split(),
@@ -74,7 +82,7 @@ async fn accept<S: RadiusService>(
             }
         };
         while connections.try_join_next().is_some() {}
-        connection = connection.wrapping_add(1);
+        let connection = ACCEPTED.fetch_add(1, Ordering::Relaxed);
         let peer = Peer::Unix {
             listener: Arc::clone(listener),
             connection,

@@ -152,3 +152,16 @@ fn a_twin_comes_through_another_connection() {
     assert_eq!(daemon.count("reason=\"accepted\""), 1);
     assert_eq!(daemon.count("reason=\"twin\""), 1);
 }
+
+#[test]
+fn the_first_connections_of_two_listeners_are_two_channels() {
+    let system = System::new();
+    system.user_with_token("alice", SECRET, &["--type", "hotp"]);
+    let other = system.dir().join("other.socket");
+    let daemon = system.start_with(&["--listen", &format!("unix:{}", other.display())]);
+    thread::sleep(Duration::from_secs(2)); // the grace does not reach back beyond the start
+    let code = hotp(SECRET, 0);
+    let verdicts = [system.kdc_socket(), other].map(|socket| Connection::to(&socket).ask("alice", &code));
+    assert_eq!(verdicts, [Verdict::Accept; 2]);
+    assert_eq!(daemon.count("reason=\"twin\""), 1);
+}

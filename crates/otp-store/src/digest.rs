@@ -45,18 +45,20 @@ impl Digests {
         CredentialDigest(*hmac_sha256(&self.0.credential, &[&user.0.to_be_bytes(), octets]))
     }
 
-    /// The same for all tokens that show the same code at the same counter or step, whatever they are called, whoever
-    /// has them and however many digits they show.
+    /// The same for all tokens that show the same codes, whatever they are called, whoever has them, however many digits
+    /// they show and from which T0 they count: a step has the same code whenever it is.
+    ///
+    /// HOTP and TOTP, and TOTP of other periods, are kept apart, although a step's code is that of the counter of the
+    /// same number: there the same number comes round after years, not within a window.
     pub(crate) fn replay_id(&self, mode: &TokenMode, key: &TokenKey) -> ReplayId {
-        let (kind, algorithm, step, t0) = match mode {
-            TokenMode::Hotp { hotp, .. } => (b"hotp", hotp.algorithm, 0, 0),
-            TokenMode::Totp { totp, .. } => (b"totp", totp.algorithm(), totp.step().get(), totp.t0()),
+        let (kind, algorithm, step) = match mode {
+            TokenMode::Hotp { hotp, .. } => (b"hotp", hotp.algorithm, 0),
+            TokenMode::Totp { totp, .. } => (b"totp", totp.algorithm(), totp.step().get()),
         };
-        let parts: [&[u8]; 5] = [
+        let parts: [&[u8]; 4] = [
             kind,
             algorithm.as_str().as_bytes(),
             &step.to_be_bytes(),
-            &t0.to_be_bytes(),
             &hmac_block(algorithm, key),
         ];
         let digest = hmac_sha256(&self.0.replay, &parts);
@@ -156,6 +158,11 @@ mod tests {
             digests.replay_id(&hotp(Algorithm::Sha1, Digits::SIX), &seed),
             digests.replay_id(&hotp(Algorithm::Sha1, Digits::EIGHT), &seed),
         );
+        // T0 = 1 s shows the code of step 0 from second 1 on: almost at the same time as T0 = 0 does.
+        assert_eq!(
+            digests.replay_id(&totp(Totp::default()), &seed),
+            digests.replay_id(&totp(Totp::default().with_t0(1)), &seed),
+        );
     }
 
     #[test]
@@ -169,7 +176,6 @@ mod tests {
             digests.replay_id(&hotp(Algorithm::Sha512, Digits::SIX), &seed),
             digests.replay_id(&totp(Totp::default()), &seed),
             digests.replay_id(&totp(Totp::default().with_step(minute)), &seed),
-            digests.replay_id(&totp(Totp::default().with_t0(1)), &seed),
             digests.replay_id(&totp(Totp::default()), &key(&[9; 21])),
             Digests::new(&[8; 32]).replay_id(&totp(Totp::default()), &seed),
         ];

@@ -1,5 +1,5 @@
-use otp_core::{Hotp, HotpState};
-use otp_store::{Commit, MissingUsers, NewToken, StoreError};
+use otp_core::{Hotp, HotpState, Totp, TotpState, Window};
+use otp_store::{Commit, MissingUsers, NewToken, NewUser, StoreError};
 use otp_validation::{Decision, Effect, Lockout, Reason, TokenMode, TokenStatus, Verdict, prove};
 
 use crate::support::{
@@ -384,5 +384,36 @@ fn replay_state_outlives_its_token() {
         next_counter(&fixture.store, "alice"),
         20,
         "whichever is the later holds"
+    );
+}
+
+/// One seed in two tokens that count from different T0: in most seconds both show the code of the same step.
+#[test]
+fn another_t0_does_not_bring_a_code_back() {
+    let mut fixture = Fixture::new();
+    for (user, t0) in [("alice", 0), ("bob", 1)] {
+        let user = NewUser::new(name(user), NOW);
+        fixture.store.add_user(&user, &mut fixture.rng).unwrap();
+        let token = NewToken {
+            mode: TokenMode::Totp {
+                totp: Totp::default().with_t0(t0),
+                state: TotpState::default(),
+                window: Window::default(),
+            },
+            ..hotp_token(user.name.as_str(), "app", SEED, 0)
+        };
+        let added = fixture
+            .store
+            .add_tokens(&[token], MissingUsers::Refuse, &mut fixture.rng);
+        added.unwrap();
+    }
+    let code = code(SEED, NOW.0 / 30);
+    assert_eq!(
+        attempt(&fixture.store, "alice", &nas(), &code, b"1"),
+        (true, Reason::Accepted)
+    );
+    assert_eq!(
+        attempt(&fixture.store, "bob", &nas(), &code, b"2"),
+        (false, Reason::ReplayedCode)
     );
 }

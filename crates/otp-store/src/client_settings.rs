@@ -72,6 +72,12 @@ impl Store {
                 ":repeat_grace": settings.repeat_grace,
                 ":reject_delay_ms": delay_millis(settings.reject_delay)?,
             })?;
+            // What was accepted by other rules is not said again.
+            transaction
+                .prepare_cached(
+                    "DELETE FROM acceptances WHERE client_id = (SELECT id FROM clients WHERE name = ?1)",
+                )?
+                .execute([name])?;
             changed(transaction, name, rows)
         })
     }

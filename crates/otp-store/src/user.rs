@@ -191,6 +191,10 @@ impl Store {
         self.administer("changing a user", |transaction| {
             let user = find(transaction, name)?;
             change(transaction, &user)?;
+            // What was accepted by other rules, such as another password, is not said again.
+            transaction
+                .prepare_cached("DELETE FROM acceptances WHERE user_id = ?1")?
+                .execute([user.id.0])?;
             touch(transaction, user.id)
         })
     }

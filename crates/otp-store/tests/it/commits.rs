@@ -1,6 +1,8 @@
 use otp_core::{Hotp, HotpState, Totp, TotpState, Window};
-use otp_store::{Commit, MissingUsers, NewToken, NewUser, StoreError};
-use otp_validation::{Decision, Effect, Lockout, Reason, TokenMode, TokenStatus, Verdict, prove};
+use otp_store::{ClientSettings, Commit, MissingUsers, NewToken, NewUser, StoreError};
+use otp_validation::{
+    Decision, Effect, Grammar, Lockout, PasswordHash, Reason, TokenMode, TokenStatus, Verdict, prove,
+};
 
 use crate::support::{
     Fixture, NOW, SEED, attempt, code, commit, decision, hotp_token, kdc, name, nas, next_counter,
@@ -416,4 +418,50 @@ fn another_t0_does_not_bring_a_code_back() {
         attempt(&fixture.store, "bob", &nas(), &code, b"2"),
         (false, Reason::ReplayedCode)
     );
+}
+
+/// A verdict is repeated for as long as what it rests on stays as it was.
+#[test]
+fn a_change_of_the_rules_ends_what_is_remembered() {
+    type Change = fn(&mut Fixture);
+    let changes: [(&str, Change); 4] = [
+        ("password", |fixture| {
+            let hash = PasswordHash::new("$argon2id$another".into());
+            let Fixture { store, rng, .. } = fixture;
+            store.set_user_password(&name("alice"), Some(&hash), rng).unwrap();
+        }),
+        ("grammar of the user", |fixture| {
+            let grammar = Some(Grammar::PasswordOtp);
+            fixture.store.set_user_grammar(&name("alice"), grammar).unwrap();
+        }),
+        ("grammar of the client", |fixture| {
+            let change = |settings: &mut ClientSettings| settings.grammar = Some(Grammar::PasswordOtp);
+            fixture.store.change_client("kdc", change).unwrap();
+        }),
+        ("disabled for a moment", |fixture| {
+            for enabled in [false, true] {
+                fixture.store.set_user_enabled(&name("alice"), enabled).unwrap();
+            }
+        }),
+    ];
+    for (what, change) in changes {
+        let mut fixture = Fixture::new();
+        for user in ["alice", "bob"] {
+            fixture.add_hotp(user, "key ring", user.repeat(10).as_bytes(), 0);
+        }
+        let code = |user: &str| code(user.repeat(10).as_bytes(), 0);
+        for user in ["alice", "bob"] {
+            let first = attempt(&fixture.store, user, &kdc(), &code(user), user.as_bytes());
+            assert_eq!(first, (true, Reason::Accepted));
+        }
+        change(&mut fixture);
+        for packet in [b"alice".as_slice(), b"another"] {
+            let (accepted, reason) = attempt(&fixture.store, "alice", &kdc(), &code("alice"), packet);
+            assert!(!accepted, "{what}: {reason}");
+        }
+        if !what.contains("client") {
+            let (_, reason) = attempt(&fixture.store, "bob", &kdc(), &code("bob"), b"bob");
+            assert_eq!(reason, Reason::SamePacket, "{what}: nobody else's");
+        }
+    }
 }

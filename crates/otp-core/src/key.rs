@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
 
+#[cfg(feature = "rand")]
 use rand::CryptoRng;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -70,7 +71,8 @@ impl TokenKey {
         }
     }
 
-    /// Draws a key of [`GENERATED_LEN`](Self::GENERATED_LEN) octets.
+    /// Draws a key of [`GENERATED_LEN`](Self::GENERATED_LEN) octets (feature `rand`).
+    #[cfg(feature = "rand")]
     pub fn generate(rng: &mut impl CryptoRng) -> Self {
         let mut octets = Box::new([0; Self::GENERATED_LEN]);
         rng.fill_bytes(&mut *octets);

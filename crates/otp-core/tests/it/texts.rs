@@ -130,6 +130,7 @@ fn keys_have_16_to_128_octets_unless_they_are_legacy() {
     assert_eq!(TokenKey::from_hex(text).unwrap().as_bytes(), octets);
 }
 
+#[cfg(feature = "rand")]
 #[test]
 fn generated_keys_are_20_octets_of_the_generator() {
     use rand::SeedableRng;

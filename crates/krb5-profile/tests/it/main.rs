@@ -16,3 +16,4 @@ mod generate;
 mod includes;
 mod libprofile;
 mod robustness;
+mod spelling;

@@ -29,6 +29,11 @@ fn check(octets: &[u8]) -> Result<(), TestCaseError> {
 
 proptest! {
     #[test]
+    fn any_spelling_is_read(choices in prop::collection::vec(any::<u8>(), 0..400)) {
+        crate::spelling::check(&choices);
+    }
+
+    #[test]
     fn any_octets(octets in prop::collection::vec(any::<u8>(), 0..200)) {
         check(&octets)?;
     }

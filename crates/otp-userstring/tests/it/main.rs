@@ -12,3 +12,4 @@
 mod kadmin;
 mod library;
 mod properties;
+mod spelling;

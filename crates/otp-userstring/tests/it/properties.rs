@@ -88,6 +88,11 @@ fn latin1(octets: &[u8]) -> serde_json::Value {
 
 proptest! {
     #[test]
+    fn any_spelling_of_a_token_is_read(choices in vec(any::<u8>(), 0..400)) {
+        crate::spelling::check(&choices);
+    }
+
+    #[test]
     fn any_octets_are_a_value_or_an_error(text in vec(any::<u8>(), 0..200)) {
         check_decodable(&text)?;
     }

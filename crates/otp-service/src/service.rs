@@ -75,20 +75,17 @@ pub struct Service {
     clock: Arc<dyn Clock>,
     watch: ClockWatch,
     passwords: password::Checker,
-    started_at: UnixTime,
 }
 
 impl Service {
     /// A service on `store` that reads the time from `clock` and checks as many passwords at once as there are cores.
     pub fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
         let cores = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        let started_at = clock.now();
         Self {
             store,
             watch: ClockWatch::new(Arc::clone(&clock)),
             clock,
             passwords: password::Checker::new(cores),
-            started_at,
         }
     }
 
@@ -225,7 +222,8 @@ impl Service {
     /// A twin is asked for by somebody who still waits for the first answer, and nobody waits through a restart: the
     /// connections are gone. A code that was spent before the start is spent.
     fn without_earlier_twins(&self, client: &Client, now: UnixTime) -> Client {
-        let running = now.0.saturating_sub(self.started_at.0).saturating_sub(1);
+        let since = self.watch.since();
+        let running = now.0.saturating_sub(since.0).saturating_sub(1);
         let repeat_grace =
             u32::try_from(running).map_or(client.repeat_grace, |running| running.min(client.repeat_grace));
         Client {

@@ -15,16 +15,32 @@ use crate::Clock;
 #[derive(Clone)]
 pub(crate) struct ClockWatch {
     clock: Arc<dyn Clock>,
-    /// What the clock showed last; `None` before it was compared with what is in the store.
-    latest: Arc<Mutex<Option<UnixTime>>>,
+    seen: Arc<Mutex<Seen>>,
+}
+
+#[derive(Clone, Copy)]
+struct Seen {
+    /// Since when the clock has only gone on: the start, or when it was last found set back.
+    since: UnixTime,
+    /// What it showed last; `None` before it was compared with what is in the store.
+    latest: Option<UnixTime>,
 }
 
 impl ClockWatch {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        let seen = Seen {
+            since: clock.now(),
+            latest: None,
+        };
         Self {
             clock,
-            latest: Arc::default(),
+            seen: Arc::new(Mutex::new(seen)),
         }
+    }
+
+    /// Since when the clock has only gone on. What is remembered of before is another process's.
+    pub(crate) fn since(&self) -> UnixTime {
+        self.lock().since
     }
 
     /// Now, by a clock that has not gone back since it was read last; verdicts of a time that lies ahead are forgotten.
@@ -43,30 +59,35 @@ impl ClockWatch {
 
     /// Now, unless the clock is behind what it has shown, or was never compared with the store.
     fn onward(&self) -> Option<UnixTime> {
-        let mut latest = self.lock();
+        let mut seen = self.lock();
         // Read under the lock: otherwise a thread that was slow would look like a clock that went back.
         let now = self.clock.now();
-        let is_onward = latest.is_some_and(|latest| latest <= now);
-        is_onward.then(|| *latest.insert(now))
+        let is_onward = seen.latest.is_some_and(|latest| latest <= now);
+        is_onward.then(|| *seen.latest.insert(now))
     }
 
     fn settle(&self, store: &Store) -> Result<UnixTime, StoreError> {
         let newest = store.newest_acceptance()?;
-        let shown = (*self.lock()).max(newest);
+        let shown = self.lock().latest.max(newest);
         let now = self.clock.now();
-        if shown.is_some_and(|shown| now < shown) {
+        let was_set_back = shown.is_some_and(|shown| now < shown);
+        if was_set_back {
             store.forget_acceptances()?;
             warn!(
                 now = now.0,
                 "the clock went back: verdicts of the last seconds are forgotten, so that no old one comes back with it"
             );
         }
-        *self.lock() = Some(now);
+        let mut seen = self.lock();
+        if was_set_back {
+            seen.since = now;
+        }
+        seen.latest = Some(now);
         Ok(now)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<UnixTime>> {
-        // One word: no panic leaves it half written.
-        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        // A few words: no panic leaves them half written.
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -345,6 +345,18 @@ async fn a_clock_that_was_set_back_brings_no_acceptance_back() {
     );
 }
 
+/// Twins need the grace again soon after, not only once the clock is past the start of the service.
+#[tokio::test]
+async fn a_clock_that_was_put_right_after_the_start_leaves_the_grace() {
+    let world = World::new(5);
+    assert_eq!(world.ask("alice", &code(0)).await.reason, Reason::Accepted);
+    world.clock.0.fetch_sub(86_400, Ordering::Relaxed);
+    assert_eq!(world.ask("alice", &code(0)).await.reason, Reason::ReplayedCode);
+    world.clock.0.fetch_add(10, Ordering::Relaxed);
+    assert_eq!(world.ask("alice", &code(1)).await.reason, Reason::Accepted);
+    assert_eq!(world.ask("alice", &code(1)).await.reason, Reason::Twin);
+}
+
 #[tokio::test]
 async fn a_clock_that_is_behind_after_a_restart_brings_no_acceptance_back() {
     let world = World::new(5);

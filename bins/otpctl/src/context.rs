@@ -1,6 +1,6 @@
 //! What every command works with: its I/O, the global options, and the two ways of saying things.
 
-use std::{fs, io, io::Write, path::Path};
+use std::{io, io::Write};
 
 use otp_store::{Paths, Store, StoreError};
 use otp_validation::UnixTime;
@@ -55,9 +55,14 @@ impl Context {
 
     /// Opens the store.
     pub(crate) fn store(&self) -> Result<Store, Failure> {
-        Store::open(&self.paths).map_err(|error| match &error {
-            StoreError::NotInitialised { missing } => hidden(missing).unwrap_or_else(|| error.into()),
-            _ => error.into(),
+        Store::open(&self.paths).map_err(|error| {
+            // The state belongs to the user who runs the daemon.
+            let is_hidden = matches!(&error, StoreError::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied);
+            let failure = Failure::from(error);
+            if !is_hidden {
+                return failure;
+            }
+            failure.with_remedy("run the command as the user who runs the daemon, e.g. sudo -u otp-radiusd otpctl …")
         })
     }
 
@@ -174,20 +179,4 @@ impl Context {
             Err(_) => Err(Failure::data("what was read is not text (UTF-8)")),
         }
     }
-}
-
-/// What cannot be seen is not missing: the state belongs to the user who runs the daemon.
-fn hidden(path: &Path) -> Option<Failure> {
-    let error = fs::metadata(path)
-        .err()
-        .filter(|error| error.kind() == io::ErrorKind::PermissionDenied)?;
-    let failure = Failure {
-        exit: Exit::Store,
-        ..Failure::file("look at", path, error)
-    };
-    Some(
-        failure.with_remedy(
-            "run the command as the user who runs the daemon, e.g. sudo -u otp-radiusd otpctl …",
-        ),
-    )
 }

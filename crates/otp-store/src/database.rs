@@ -65,7 +65,8 @@ pub(crate) fn open(path: &Path, role: Role, limits: &Limits) -> Result<Connectio
     Ok(connection)
 }
 
-fn exists(path: &Path) -> Result<(), StoreError> {
+/// Looks for the file; what cannot be seen is not missing.
+pub(crate) fn exists(path: &Path) -> Result<(), StoreError> {
     match path.try_exists() {
         Ok(true) => Ok(()),
         Ok(false) => Err(StoreError::NotInitialised {

@@ -16,6 +16,16 @@ pub enum StoreError {
         /// The file that is missing.
         missing: PathBuf,
     },
+    /// The database is there, its sealing key is not: a new one would open nothing.
+    #[error(
+        "the sealing key {} is missing, and nothing else opens the database; restore it from where you keep its copy, \
+         or give its path with `--key-file`",
+        .path.display()
+    )]
+    KeyFileMissing {
+        /// Where the key was looked for.
+        path: PathBuf,
+    },
     /// There is a store, or a part of one.
     #[error("{} exists already, nothing was changed; remove it only if no store needs it any more", .path.display())]
     AlreadyInitialised {

@@ -23,8 +23,8 @@ pub(crate) fn read(path: &Path, state_owner: u32) -> Result<SealKey, StoreError>
     // Looked at before it is opened: opening a FIFO would wait for its writer.
     let named = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(StoreError::NotInitialised {
-                missing: path.to_owned(),
+            return Err(StoreError::KeyFileMissing {
+                path: path.to_owned(),
             });
         }
         other => other.map_err(|error| StoreError::io("look at", path, error))?,

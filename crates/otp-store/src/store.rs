@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use crate::{
     Commit, Digests, Kind, Paths, StoreError,
     commit::{Applied, Change, accepted_token, apply},
+    database::exists,
     error::Fault,
     init, keyfile,
     limits::Limits,
@@ -112,11 +113,7 @@ impl Store {
     pub(crate) fn open_with(paths: &Paths, limits: Arc<Limits>) -> Result<Self, StoreError> {
         let owner = check_directory(&paths.state_dir)?;
         let paths = Arc::new(paths.clone());
-        if !paths.database().exists() {
-            return Err(StoreError::NotInitialised {
-                missing: paths.database(),
-            });
-        }
+        exists(&paths.database())?;
         let seal = keyfile::read(&paths.key_file, owner)?;
         let during = |fault: Fault| fault.during("opening the database");
         let administrator = WriteSession::open(&paths, &limits).map_err(during)?;

@@ -182,9 +182,7 @@ fn another_stores_key_is_refused() {
     assert_ne!(found, expected);
     fs::remove_file(&fixture.paths.key_file).unwrap();
     let missing = Store::open(&fixture.paths);
-    assert!(
-        matches!(&missing, Err(StoreError::NotInitialised { missing }) if *missing == fixture.paths.key_file)
-    );
+    assert!(matches!(&missing, Err(StoreError::KeyFileMissing { path }) if *path == fixture.paths.key_file));
 }
 
 #[test]

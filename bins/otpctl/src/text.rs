@@ -76,6 +76,16 @@ pub(crate) fn escape_lines(text: &str) -> String {
     text.lines().map(escape).collect::<Vec<_>>().join("\n")
 }
 
+/// `text` as one word for a shell, escaped for the terminal, in commands that are printed to be copied.
+pub(crate) fn shell_word(text: &str) -> String {
+    let is_plain = |character: char| character.is_alphanumeric() || "_-./@:+%,=".contains(character);
+    let escaped = escape(text);
+    if !escaped.is_empty() && escaped.chars().all(is_plain) {
+        return escaped.into_owned();
+    }
+    format!("'{}'", escaped.replace('\'', r"'\''"))
+}
+
 /// Control characters, line separators, and characters without width or with a direction of their own.
 fn is_deceptive(character: char) -> bool {
     character.is_control()
@@ -103,6 +113,34 @@ pub(crate) fn table<const N: usize>(
     let mut text = table.trim_fmt();
     text.push('\n');
     text
+}
+
+/// A [`table`] whose last column is a state: what is not in use stands out, where there is colour.
+pub(crate) fn listing<const N: usize>(
+    paint: Paint,
+    headers: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> String {
+    let text = table(headers, rows);
+    if !paint.is_enabled() {
+        return text;
+    }
+    let mut lines = text.lines();
+    let mut painted = String::with_capacity(text.len().saturating_mul(2));
+    if let Some(header) = lines.next() {
+        // Writing to a String cannot fail.
+        let _ = writeln!(painted, "{}", paint.paint(Tone::Strong, header));
+    }
+    for line in lines {
+        let state = ["disabled", "pending"]
+            .into_iter()
+            .find_map(|state| Some((line.strip_suffix(state)?, state)));
+        let _ = match state {
+            Some((rest, state)) => writeln!(painted, "{rest}{}", paint.paint(Tone::Caution, state)),
+            None => writeln!(painted, "{line}"),
+        };
+    }
+    painted
 }
 
 /// Names and values, one pair a line, aligned.
@@ -169,6 +207,23 @@ mod tests {
     }
 
     #[test]
+    fn words_are_quoted_where_a_shell_would_split_them() {
+        let rows = [
+            ("alice/phone", "alice/phone"),
+            ("alice@EXAMPLE.COM", "alice@EXAMPLE.COM"),
+            ("Zoë", "Zoë"),
+            ("a b", "'a b'"),
+            (r"EXAMPLE\dave", r"'EXAMPLE\dave'"),
+            ("al'ice", r"'al'\''ice'"),
+            ("$(x)", "'$(x)'"),
+            ("", "''"),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(shell_word(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
     fn tables_align_and_have_no_trailing_blanks() {
         let text = table(
             ["NAME", "N"],
@@ -179,6 +234,27 @@ mod tests {
             pairs([("a", "1".into()), ("long", "2".into())]),
             "a     1\nlong  2\n"
         );
+    }
+
+    #[test]
+    fn what_is_not_in_use_stands_out_where_there_is_colour() {
+        let rows = || {
+            [
+                ["disabled".into(), "active".into()],
+                ["b".into(), "disabled".into()],
+            ]
+        };
+        let headers = ["NAME", "STATE"];
+        assert_eq!(
+            listing(Paint::new(false), headers, rows()),
+            table(headers, rows())
+        );
+        let coloured = listing(Paint::new(true), headers, rows());
+        let lines: Vec<_> = coloured.lines().collect();
+        assert!(lines[0].starts_with("\u{1b}[1m"), "{coloured:?}");
+        assert_eq!(lines[1], "disabled  active");
+        assert!(lines[2].starts_with("b         \u{1b}["), "{coloured:?}");
+        assert!(lines[2].contains("disabled"), "{coloured:?}");
     }
 
     #[test]

@@ -4,7 +4,9 @@ use std::{net::IpAddr, str::FromStr, time::Duration};
 
 use ipnet::IpNet;
 use otp_core::base32;
-use otp_store::{ClientRecord, ClientSecret, ClientSettings, MessageAuthenticatorRule, NewClient, Store};
+use otp_store::{
+    ClientRecord, ClientSecret, ClientSettings, ClientSource, MessageAuthenticatorRule, NewClient, Store,
+};
 use otp_validation::Grammar;
 use rand::Rng;
 use serde::Serialize;
@@ -20,10 +22,6 @@ use crate::{
     view::ClientView,
 };
 
-/// Said whenever a client is exempted.
-const MISSING_MESSAGE_AUTHENTICATOR: &str = "requests of this client need no Message-Authenticator: whoever can change packets \
-     on the way can turn a rejection into an acceptance (CVE-2024-3596); update the client, then say \
-     `otpctl client set NAME --require-message-authenticator`";
 /// Octets of randomness in a generated secret.
 const GENERATED: usize = 32;
 /// The fewest octets that a secret should have (RFC 2865 §3).
@@ -109,7 +107,7 @@ impl Add {
             ));
         }
         let message_authenticator = if self.dangerous_allow_missing_message_authenticator {
-            context.warn(MISSING_MESSAGE_AUTHENTICATOR);
+            warn_of_missing_message_authenticator(&self.name, context);
             MessageAuthenticatorRule::IfPresent
         } else {
             MessageAuthenticatorRule::Required
@@ -181,7 +179,8 @@ impl List {
                 client.state().to_owned(),
             ]
         });
-        let text = text::table(
+        let text = text::listing(
+            context.out,
             ["CLIENT", "SOURCE", "CREDENTIAL", "MESSAGE-AUTHENTICATOR", "STATE"],
             rows,
         );
@@ -306,9 +305,16 @@ impl Set {
     fn run(&self, context: &mut Context) -> Result<Exit, Failure> {
         let store = context.store()?;
         let changes = &self.changes;
-        find(&store, &self.name)?;
+        let client = find(&store, &self.name)?;
+        if client.source == ClientSource::Unix && changes.is_about_message_authenticator() {
+            let cause = format!(
+                "{} is a UNIX socket: its file's permissions protect it, and no Message-Authenticator is asked for",
+                self.name
+            );
+            return Err(Failure::usage(cause));
+        }
         if changes.dangerous_allow_missing_message_authenticator {
-            context.warn(MISSING_MESSAGE_AUTHENTICATOR);
+            warn_of_missing_message_authenticator(&self.name, context);
         }
         store.change_client(&self.name, |settings| changes.apply(settings))?;
         let view = ClientView::new(&find(&store, &self.name)?);
@@ -319,6 +325,10 @@ impl Set {
 }
 
 impl Changes {
+    fn is_about_message_authenticator(&self) -> bool {
+        self.require_message_authenticator || self.dangerous_allow_missing_message_authenticator
+    }
+
     fn apply(&self, settings: &mut ClientSettings) {
         if let Some(ClientGrammar(grammar)) = self.grammar {
             settings.grammar = grammar;
@@ -378,6 +388,8 @@ fn set_enabled(names: &[String], enabled: bool, context: &mut Context) -> Result
 }
 
 /// Remove a client: its packets are discarded from then on.
+///
+/// The client "kdc" stays, as only "otpctl init" makes it; it can be disabled.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Rm {
     /// Name.
@@ -387,7 +399,12 @@ pub(crate) struct Rm {
 impl Rm {
     fn run(&self, context: &mut Context) -> Result<Exit, Failure> {
         let store = context.store()?;
-        let view = ClientView::new(&find(&store, &self.name)?);
+        let client = find(&store, &self.name)?;
+        if client.source == ClientSource::Unix {
+            let cause = format!("{} belongs to the KDC's socket and is not removed", self.name);
+            return Err(Failure::usage(cause).with_remedy(format!("otpctl client disable {}", self.name)));
+        }
+        let view = ClientView::new(&client);
         store.remove_client(&self.name)?;
         context.result(
             &json!({ "client": view }),
@@ -395,6 +412,16 @@ impl Rm {
         )?;
         Ok(Exit::Ok)
     }
+}
+
+/// Said whenever a client is exempted.
+fn warn_of_missing_message_authenticator(name: &str, context: &mut Context) {
+    context.warn(&format!(
+        "requests of this client need no Message-Authenticator: whoever can change packets on the way can turn a \
+         rejection into an acceptance (CVE-2024-3596); update the client, then say \
+         `otpctl client set {} --require-message-authenticator`",
+        text::shell_word(name)
+    ));
 }
 
 /// The client of this name.

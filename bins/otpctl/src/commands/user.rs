@@ -79,8 +79,9 @@ impl Add {
         store.add_user(&user, &mut context.io.rng)?;
         let user = find(&store, &self.name)?;
         let text = format!(
-            "Added user {0}. Next: otpctl token add {0}\n",
-            text::escape(self.name.as_str())
+            "Added user {}. Next: otpctl token add {}\n",
+            text::escape(self.name.as_str()),
+            text::shell_word(self.name.as_str())
         );
         context.result(&json!({ "user": UserView::new(&user) }), &text)?;
         Ok(Exit::Ok)
@@ -102,7 +103,7 @@ impl List {
                 enabled_name(user.enabled),
             ]
         });
-        let text = text::table(["USER", "CREDENTIAL", "PASSWORD", "STATE"], rows);
+        let text = text::listing(context.out, ["USER", "CREDENTIAL", "PASSWORD", "STATE"], rows);
         context.result(&json!({ "users": users }), &text)?;
         Ok(Exit::Ok)
     }

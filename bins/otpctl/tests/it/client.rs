@@ -168,6 +168,28 @@ fn clients_are_disabled_all_or_none() {
     state.run_with(["auth", "alice"], "755224").ok();
 }
 
+/// Only `otpctl init` makes it, and what protects it is the socket's file.
+#[test]
+fn the_kdcs_own_client_stays_as_it_is() {
+    let state = State::new();
+    state
+        .run(["client", "rm", "kdc"])
+        .exits(2)
+        .says("not removed")
+        .says("otpctl client disable kdc");
+    let before = state.json(["client", "show", "kdc"]);
+    for option in [
+        "--require-message-authenticator",
+        "--dangerous-allow-missing-message-authenticator",
+    ] {
+        state
+            .run(["client", "set", "kdc", "--repeat-grace", "3", option])
+            .exits(2)
+            .says("UNIX socket");
+    }
+    assert_eq!(state.json(["client", "show", "kdc"]), before);
+}
+
 #[test]
 fn every_address_is_worth_a_warning() {
     let state = State::new();
@@ -196,7 +218,8 @@ fn settings_change_and_the_secret_stays() {
     let exempt = "--dangerous-allow-missing-message-authenticator";
     let done = state.run(["client", "set", "vpn", exempt]).ok();
     done.prints("Changed client vpn.")
-        .says("warning: requests of this client need no Message-Authenticator");
+        .says("warning: requests of this client need no Message-Authenticator")
+        .says("otpctl client set vpn --require-message-authenticator");
     let client = &state.json(["client", "show", "vpn"])["client"];
     assert_eq!(client["message_authenticator"], "if-present");
     assert_eq!(

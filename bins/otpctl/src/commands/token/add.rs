@@ -17,7 +17,7 @@ use crate::{
     failure::Failure,
     qr::{self, PngFile},
     secret,
-    text::escape,
+    text::{escape, shell_word},
     token_name::TokenName,
     values::{LARGEST_COUNTER, LONGEST_PERIOD, LOOK_AHEAD, parse_user},
     view::TokenView,
@@ -232,7 +232,10 @@ impl Add {
         let name = escape(&token.name);
         let added = format!("added {name} ({}), {}", token.parameters(), token.status);
         let next = match token.status {
-            "pending" => format!("prove one code with `otpctl token verify {name}`"),
+            "pending" => format!(
+                "prove one code with `otpctl token verify {}`",
+                shell_word(&token.name)
+            ),
             _ => "its codes are accepted from now on".to_owned(),
         };
         let qr_file = self.qr_file.as_ref().map(|path| path.display().to_string());

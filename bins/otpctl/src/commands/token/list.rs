@@ -9,7 +9,7 @@ use crate::{
     commands::user,
     context::Context,
     failure::Failure,
-    text::{ago, pairs, table},
+    text::{ago, listing, pairs},
     token_name::TokenName,
     values::parse_user,
     view::TokenView,
@@ -46,7 +46,11 @@ impl List {
                 token.state().to_owned(),
             ]
         });
-        let text = table(["TOKEN", "TYPE", "ALGORITHM", "DIGITS", "PERIOD", "STATE"], rows);
+        let text = listing(
+            context.out,
+            ["TOKEN", "TYPE", "ALGORITHM", "DIGITS", "PERIOD", "STATE"],
+            rows,
+        );
         context.result(&json!({ "tokens": tokens }), &text)?;
         Ok(Exit::Ok)
     }

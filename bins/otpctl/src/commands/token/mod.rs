@@ -9,7 +9,7 @@ mod verify;
 use otp_store::{Store, TokenRecord};
 
 use super::user;
-use crate::{Exit, context::Context, failure::Failure, token_name::TokenName};
+use crate::{Exit, context::Context, failure::Failure, text::shell_word, token_name::TokenName};
 
 /// Add, prove, list and change tokens.
 #[derive(Debug, clap::Subcommand)]
@@ -53,7 +53,8 @@ fn find(store: &Store, name: &TokenName) -> Result<TokenRecord, Failure> {
     let remedy = if labels.is_empty() {
         format!(
             "{} has no tokens; `otpctl token add {}` adds one",
-            name.user, name.user
+            name.user,
+            shell_word(name.user.as_str())
         )
     } else {
         format!("{} has: {}", name.user, labels.join(", "))

@@ -9,7 +9,12 @@ use serde_json::json;
 
 use super::find;
 use crate::{
-    Echo, Exit, context::Context, failure::Failure, text::escape, token_name::TokenName, view::TokenView,
+    Echo, Exit,
+    context::Context,
+    failure::Failure,
+    text::{escape, shell_word},
+    token_name::TokenName,
+    view::TokenView,
 };
 
 /// How often a proof is repeated because the account changed under it.
@@ -75,7 +80,7 @@ impl Verify {
             ProofError::NotACode { .. } => Some("type the digits alone, as the app shows them".to_owned()),
             ProofError::Wrong => Some(format!(
                 "scan the QR code of this token, not an older one; or start over: otpctl token rm {}",
-                self.name
+                self.word()
             )),
             _ => None,
         };
@@ -84,6 +89,11 @@ impl Verify {
             Some(remedy) => failure.with_remedy(remedy),
             None => failure,
         }
+    }
+
+    /// The token's name in a command that is printed to be copied.
+    fn word(&self) -> String {
+        shell_word(&self.name.to_string())
     }
 
     /// What helps against a mistake of the app or the device.
@@ -105,7 +115,7 @@ impl Verify {
             Mistake::Counter { .. } => {
                 return Some(format!(
                     "start over with the counter of the device: otpctl token rm {0}; otpctl token add {0} --type hotp --counter N",
-                    self.name
+                    self.word()
                 ));
             }
             _ => return None,
@@ -113,7 +123,7 @@ impl Verify {
         Some(format!(
             "take an app that obeys the parameters of the token, or make a token for this app: \
              otpctl token rm {0}; otpctl token add {0}{options}",
-            self.name
+            self.word()
         ))
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde_json::json;
 
 use crate::{
     Exit,
@@ -20,7 +21,6 @@ use crate::{
     name = "otpctl",
     version,
     propagate_version = true,
-    disable_help_subcommand = true,
     after_help = EXIT_STATUS,
 )]
 pub struct Cli {
@@ -28,6 +28,28 @@ pub struct Cli {
     pub(crate) global: Global,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Cli {
+    /// What clap has to say about a wrong command line, in the shape of every other error.
+    ///
+    /// `None` for what is no error: help and version.
+    pub fn refusal_as_json(error: &clap::Error) -> Option<String> {
+        if !error.use_stderr() {
+            return None;
+        }
+        let text = error.render().to_string();
+        let mut paragraphs = text.split("\n\n").map(|paragraph| {
+            let words: Vec<_> = paragraph.split_whitespace().collect();
+            words.join(" ")
+        });
+        let message = paragraphs.next().unwrap_or_default();
+        let message = message.strip_prefix("error: ").unwrap_or(&message);
+        // A tip, if there is one, comes before the usage.
+        let remedy = paragraphs.find(|paragraph| !paragraph.is_empty());
+        let error = json!({ "exit": Exit::Usage.name(), "message": message, "causes": [], "remedy": remedy });
+        Some(json!({ "error": error }).to_string())
+    }
 }
 
 const EXIT_STATUS: &str = "\
@@ -43,7 +65,7 @@ Exit status:
 /// Options that every command takes.
 #[derive(Debug, Args)]
 pub(crate) struct Global {
-    /// Directory of the state.
+    /// Directory of the state; the daemon's configuration is not read for it.
     #[arg(
         long,
         global = true,
@@ -54,18 +76,25 @@ pub(crate) struct Global {
     )]
     pub(crate) state_dir: PathBuf,
     /// File of the sealing key [default: seal.key in the state directory].
-    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "OTP_RADIUSD_KEY_FILE",
+        help_heading = "Global options"
+    )]
     pub(crate) key_file: Option<PathBuf>,
     /// Print results and diagnostics as JSON, one object a line.
     #[arg(long, global = true, help_heading = "Global options")]
     pub(crate) json: bool,
-    /// When to use colour; NO_COLOR is honoured.
+    /// When to use colour: auto (on a terminal, unless NO_COLOR is set), always or never.
     #[arg(
         long,
         global = true,
         value_name = "WHEN",
         value_enum,
         default_value_t = Color::Auto,
+        hide_possible_values = true,
         help_heading = "Global options"
     )]
     pub(crate) color: Color,
@@ -122,6 +151,35 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_wrong_command_line_is_an_error_like_any_other() {
+        for (arguments, message, remedy) in [
+            (
+                &["otpctl", "user", "add"][..],
+                "the following required arguments were not provided: <NAME>",
+                "Usage: otpctl user add",
+            ),
+            (
+                &["otpctl", "usr"],
+                "unrecognized subcommand 'usr'",
+                "tip: a similar subcommand exists: 'user'",
+            ),
+        ] {
+            let line = Cli::refusal_as_json(&Cli::try_parse_from(arguments).unwrap_err()).unwrap();
+            let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+            assert_eq!(value["error"]["exit"], "usage");
+            assert_eq!(value["error"]["message"], message);
+            assert!(
+                value["error"]["remedy"].as_str().unwrap().starts_with(remedy),
+                "{line}"
+            );
+        }
+        assert_eq!(
+            Cli::refusal_as_json(&Cli::try_parse_from(["otpctl", "--help"]).unwrap_err()),
+            None
+        );
     }
 
     /// What a shell shows of every process must hold nothing worth stealing.

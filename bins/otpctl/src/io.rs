@@ -80,7 +80,13 @@ impl Prompt for Terminal {
                 write!(stderr, "{question}")?;
                 stderr.flush()?;
                 let mut line = Zeroizing::new(String::new());
-                io::stdin().read_line(&mut line)?;
+                if io::stdin().read_line(&mut line)? == 0 {
+                    writeln!(stderr)?;
+                    return Err(io::Error::new(
+                        io::ErrorKind::UnexpectedEof,
+                        "no answer was given",
+                    ));
+                }
                 if line.ends_with('\n') {
                     line.pop();
                 }

@@ -17,8 +17,25 @@ use otp_service::SystemClock;
 use otpctl::{Cli, Exit, Io, Terminal};
 use rand::{rand_core::UnwrapErr, rngs::SysRng};
 
+/// Says what is wrong with the command line; or prints the help, if that is what was asked for.
+fn refuse(error: &clap::Error) -> ExitCode {
+    // Without a command line that parses there is no option to ask but the words themselves.
+    let is_json = env::args_os().any(|argument| argument == "--json");
+    match Cli::refusal_as_json(error).filter(|_| is_json) {
+        Some(line) => {
+            // Where standard error is gone there is nobody to tell.
+            let _ = writeln!(io::stderr(), "{line}");
+            Exit::Usage.into()
+        }
+        None => error.exit(),
+    }
+}
+
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
     let stdin: Box<dyn Read> = match io::stdin().as_fd().try_clone_to_owned() {
         // Not buffered: secrets are read octet by octet into memory that is wiped, and what follows the line stays for
         // the next program of a script.

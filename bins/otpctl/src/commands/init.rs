@@ -13,8 +13,7 @@ use crate::{Exit, context::Context, failure::Failure};
 Example:
   sudo -u otp-radiusd otpctl init
 
-Keep a copy of the sealing key apart from the backups of the database: without it the tokens are lost, with both they
-are anybody's.")]
+Keep a copy of the sealing key apart from the backups of the database: without it the tokens are lost, with both they are anybody's.")]
 pub(crate) struct Init {}
 
 impl Init {

@@ -111,12 +111,45 @@ fn wrong_command_lines_exit_with_2() {
 }
 
 #[test]
+fn with_json_a_wrong_command_line_is_json_too() {
+    let state = State::new();
+    let done = state.run(["--json", "user", "add"]).exits(2);
+    let value: serde_json::Value = serde_json::from_str(&done.stderr).unwrap();
+    assert_eq!(value["error"]["exit"], "usage");
+    assert!(value["error"]["message"].as_str().unwrap().contains("<NAME>"));
+    state.run(["--json", "--help"]).ok().prints("Usage: otpctl");
+    state.run(["help", "token", "add"]).ok().prints("--qr-file");
+}
+
+/// Commands that are printed to be copied survive the shell.
+#[test]
+fn names_are_quoted_in_commands() {
+    let state = State::new();
+    state
+        .run(["user", "add", "mary ann"])
+        .ok()
+        .prints("otpctl token add 'mary ann'");
+    state
+        .run(["token", "add", "mary ann", "--show-uri"])
+        .ok()
+        .says("otpctl token verify 'mary ann/totp'");
+}
+
+#[test]
 fn colour_is_used_on_demand_only() {
     let state = State::none();
     let plain = state.run(["user", "list"]).exits(5);
     assert!(!plain.stderr.contains('\u{1b}'));
     let coloured = state.run(["user", "list", "--color", "always"]).exits(5);
     assert!(coloured.stderr.contains("\u{1b}["));
+    let state = State::with_alice();
+    state.run(["token", "disable", "alice/hotp"]).ok();
+    let plain = state.run(["token", "list"]).ok();
+    assert!(!plain.stdout.contains('\u{1b}'));
+    state
+        .run(["token", "list", "--color", "always"])
+        .ok()
+        .prints("\u{1b}[33mdisabled");
 }
 
 #[test]

@@ -1,44 +1,117 @@
 //! `otp-radiusd --check`: would it start, and is there something to look at?
 
-use anyhow::Context as _;
-use otp_store::{ClientSource, Store};
+use anyhow::{Context as _, bail};
+use otp_store::{ClientRecord, ClientSource, Store};
 
-use crate::{config::Config, daemon::is_weakened};
+use crate::{
+    config::{Config, DEFAULT_FILE, KDC_PATIENCE, Transport},
+    daemon::is_weakened,
+    listeners::{Availability, probe},
+    log,
+    radius::KDC_CLIENT,
+};
 
 /// Prints what was found; fails if the daemon would not start.
 pub(crate) fn run(config: &Config) -> anyhow::Result<()> {
-    let store = Store::open(&config.paths())?;
+    match &config.file {
+        Some(file) => println!("config     {}", file.display()),
+        None => println!("config     none ({DEFAULT_FILE} does not exist): the defaults hold"),
+    }
+    log::filter(&config.log)?;
+    let paths = config.paths();
+    let store = Store::open(&paths)?;
     store
         .check()
         .context("the store does not take a write, so nothing could be accepted")?;
     println!(
         "state      {} is sound and takes writes",
-        config.state_dir.display()
+        paths.state_dir.display()
     );
-    for transport in &config.listen {
-        println!("listener   {transport}");
-    }
-    let users = store.users()?;
+    println!("key        {}", paths.key_file.display());
+    let (users, clients) = (store.users()?, store.clients()?);
+    let refused = listeners(config);
     println!("users      {}", users.len());
-    for client in store.clients()? {
-        println!("client     {}  {}", client.name, from(&client.source));
-        if is_weakened(&client) {
-            println!(
-                "warning: client {} may leave Message-Authenticator out; its answers can be forged on the way (CVE-2024-3596)",
-                client.name
-            );
-        }
+    for client in &clients {
+        println!("client     {:<15} {}", client.name, from(client));
     }
+
+    for client in clients.iter().filter(|client| is_weakened(client)) {
+        println!(
+            "warning: client {} may leave Message-Authenticator out; its answers can be forged on the way (CVE-2024-3596)",
+            client.name
+        );
+    }
+    kdc(config, &clients);
     if users.is_empty() {
         println!("note: there is no user yet; start with `otpctl user add NAME`");
+    }
+    if refused > 0 {
+        bail!("{refused} of {} listeners cannot be had", config.listen.len());
     }
     println!("ok");
     Ok(())
 }
 
-fn from(source: &ClientSource) -> String {
-    match source {
-        ClientSource::Unix => "UNIX socket".into(),
+/// Prints every listener; returns how many cannot be had.
+fn listeners(config: &Config) -> usize {
+    let mut refused = 0_usize;
+    for (index, transport) in config.listen.iter().enumerate() {
+        if config
+            .listen
+            .iter()
+            .take(index)
+            .any(|earlier| earlier == transport)
+        {
+            println!("listener   {transport}\nerror: {transport} is listed twice");
+            refused = refused.saturating_add(1);
+            continue;
+        }
+        match probe(transport) {
+            Ok(Availability::Free) => println!("listener   {transport}"),
+            Ok(Availability::InUse) => println!("listener   {transport} (in use: is the daemon running?)"),
+            Err(error) => {
+                println!("listener   {transport}\nerror: {error:#}");
+                refused = refused.saturating_add(1);
+            }
+        }
+    }
+    refused
+}
+
+/// What a KDC on the UNIX socket would run into.
+fn kdc(config: &Config, clients: &[ClientRecord]) {
+    if !config
+        .listen
+        .iter()
+        .any(|transport| matches!(transport, Transport::Unix(_)))
+    {
+        return;
+    }
+    match clients.iter().find(|client| client.name == KDC_CLIENT) {
+        Some(client) if client.enabled => {}
+        _ => println!(
+            "warning: the client {KDC_CLIENT} is disabled, so that every login through the KDC is rejected; \
+             `otpctl client enable {KDC_CLIENT}`"
+        ),
+    }
+    let deadline = config.deadline_ms.duration();
+    if deadline >= KDC_PATIENCE {
+        println!(
+            "warning: deadline_ms {} is not less than what an MIT KDC waits ({}), unless `timeout` in its [otp] says otherwise",
+            deadline.as_millis(),
+            KDC_PATIENCE.as_millis()
+        );
+    }
+}
+
+fn from(client: &ClientRecord) -> String {
+    let source = match &client.source {
+        ClientSource::Unix => "UNIX socket".to_owned(),
         ClientSource::Network(network) => network.to_string(),
+    };
+    if client.enabled {
+        source
+    } else {
+        format!("{source} (disabled)")
     }
 }

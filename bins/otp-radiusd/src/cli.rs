@@ -10,7 +10,12 @@ Files (defaults):
   /var/lib/otp-radiusd                state: `otpctl init` makes it
   /run/otp-radiusd/kdc.socket         where an MIT KDC sends its requests
 
+Environment:
+  OTP_RADIUSD_LOG   level of the log in place of the configured one, e.g. debug
+
 Signals: SIGTERM and SIGINT finish what is in flight and stop; a second one stops at once.
+
+Exit status: 0 done, 1 failed (the reason is on standard error), 2 the command line is wrong.
 
 Try it without installing or changing anything: otp-radiusd demo";
 
@@ -33,6 +38,18 @@ pub struct Cli {
 pub(crate) enum Command {
     /// Show it at work: temporary state, a user with a token, listeners on loopback, every decision explained.
     Demo(DemoOptions),
+    /// Print the completions for a shell.
+    #[command(hide = true)]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages (section 8).
+    #[command(hide = true)]
+    Man {
+        /// Directory to write to.
+        directory: PathBuf,
+    },
 }
 
 #[derive(Debug, clap::Args)]

@@ -45,6 +45,9 @@ pub struct Config {
     pub deadline_ms: DeadlineMillis,
     /// What is logged, and how.
     pub log: LogConfig,
+    /// The file that this was read from.
+    #[serde(skip)]
+    pub(crate) file: Option<PathBuf>,
 }
 
 impl Default for Config {
@@ -59,6 +62,7 @@ impl Default for Config {
             socket_mode: SocketMode(0o600),
             deadline_ms: DeadlineMillis(4_000),
             log: LogConfig::default(),
+            file: None,
         }
     }
 }
@@ -162,6 +166,9 @@ impl TryFrom<String> for SocketMode {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         match u32::from_str_radix(&text, 8) {
+            Ok(mode) if mode & 0o600 != 0o600 => Err(format!(
+                "socket_mode {text:?} locks out the owner of the socket; write \"0600\" or \"0660\""
+            )),
             Ok(mode) if mode & 0o007 != 0 => Err(format!(
                 "socket_mode {text:?} lets everybody in, and the socket has no shared secret; write \"0600\" or \"0660\""
             )),
@@ -172,6 +179,9 @@ impl TryFrom<String> for SocketMode {
         }
     }
 }
+
+/// How long an MIT KDC waits for an answer unless its `timeout` says otherwise.
+pub(crate) const KDC_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A deadline in milliseconds, between 100 and 30,000.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -203,7 +213,7 @@ impl TryFrom<u64> for DeadlineMillis {
 #[non_exhaustive]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -211,7 +221,7 @@ pub enum ConfigError {
         source: io::Error,
     },
     /// The file is not valid; the source names line, column and key.
-    #[error("{}: {source}", path.display())]
+    #[error("{} is not valid", path.display())]
     Invalid {
         /// The file.
         path: PathBuf,
@@ -233,7 +243,7 @@ impl Config {
     ///
     /// [`ConfigError::Invalid`] with line, column and key; [`ConfigError::NoListener`].
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let config: Self = toml::from_str(text).map_err(|source| ConfigError::Invalid {
+        let mut config: Self = toml::from_str(text).map_err(|source| ConfigError::Invalid {
             path: path.to_owned(),
             source: Box::new(source),
         })?;
@@ -242,6 +252,7 @@ impl Config {
                 path: path.to_owned(),
             });
         }
+        config.file = Some(path.to_owned());
         Ok(config)
     }
 
@@ -279,9 +290,8 @@ mod tests {
     use super::*;
 
     fn refusal(text: &str) -> String {
-        Config::parse(text, "/etc/x.toml".as_ref())
-            .unwrap_err()
-            .to_string()
+        let error = Config::parse(text, "/etc/x.toml".as_ref()).unwrap_err();
+        format!("{:#}", anyhow::Error::from(error))
     }
 
     #[test]
@@ -306,6 +316,7 @@ mod tests {
         ("listen = []", &["/etc/x.toml", "`listen` is empty"]),
         ("socket_mode = \"0666\"", &["line 1", "lets everybody in", "0660"]),
         ("socket_mode = \"999\"", &["octal"]),
+        ("socket_mode = \"0\"", &["locks out the owner", "0600"]),
         ("deadline_ms = 5", &["100..=30000"]),
         ("deadline_ms = \"4s\"", &["line 1"]),
         ("[log]\nformat = \"xml\"", &["line 2", "xml", "text"]),
@@ -323,6 +334,8 @@ mod tests {
                     "{text:?}: {message:?} does not name {part:?}"
                 );
             }
+            assert_eq!(message.matches("/etc/x.toml").count(), 1, "{message}");
+            assert!(message.matches("TOML parse error").count() <= 1, "{message}");
         }
     }
 

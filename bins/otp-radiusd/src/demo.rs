@@ -18,8 +18,10 @@ use zeroize::Zeroizing;
 
 use crate::{
     cli::DemoOptions,
-    config::{Config, Transport},
-    daemon::{self, Listeners},
+    config::{Config, LogConfig, LogFormat, LogLevel, Transport},
+    daemon,
+    listeners::Listeners,
+    log,
     report::{Decided, Reporter},
     shutdown,
 };
@@ -31,6 +33,11 @@ const LABEL: &str = "phone";
 
 /// Runs the demo until Ctrl-C.
 pub(crate) async fn run(options: DemoOptions) -> anyhow::Result<()> {
+    // Packets that are discarded are no decisions; what can be done about them is a warning.
+    log::init(&LogConfig {
+        format: LogFormat::Text,
+        level: LogLevel::Warn,
+    })?;
     let shutdown = shutdown::on_signal()?;
     let dir = tempfile::Builder::new()
         .prefix("otp-demo-")
@@ -134,7 +141,7 @@ or ask for a decision without RADIUS (it reads the code from the terminal):
 
 A code is accepted once: try the same one again. An MIT KDC would be served at {unix}.
 
-udp://{udp} is ready; every decision appears below. Ctrl-C ends the demo.
+udp://{udp} is ready; every decision of this server appears below. Ctrl-C ends the demo.
 ",
         qr = qr(uri),
     )?;

@@ -6,6 +6,8 @@ mod cli;
 mod config;
 mod daemon;
 mod demo;
+mod generate;
+mod listeners;
 mod log;
 mod radius;
 mod report;
@@ -22,6 +24,8 @@ pub use config::{Config, ConfigError, LogFormat, Transport};
 pub fn run(cli: Cli) -> ExitCode {
     let outcome = match cli.command {
         Some(cli::Command::Demo(demo)) => with_runtime(demo::run(demo)),
+        Some(cli::Command::Completions { shell }) => generate::completions(shell),
+        Some(cli::Command::Man { directory }) => generate::man(&directory),
         None => cli
             .options
             .configuration()
@@ -37,7 +41,8 @@ pub fn run(cli: Cli) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("otp-radiusd: {error:#}");
+            // What TOML has to say ends with a newline of its own.
+            eprintln!("otp-radiusd: {}", format!("{error:#}").trim_end());
             ExitCode::FAILURE
         }
     }

@@ -7,8 +7,8 @@ use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::Subscr
 
 use crate::config::{LogConfig, LogFormat, LogLevel};
 
-/// Sends events to standard error. `OTP_RADIUSD_LOG` overrides the level, in the syntax of `RUST_LOG`.
-pub(crate) fn init(config: &LogConfig) -> anyhow::Result<()> {
+/// What is logged. `OTP_RADIUSD_LOG` overrides the level, in the syntax of `RUST_LOG`.
+pub(crate) fn filter(config: &LogConfig) -> anyhow::Result<EnvFilter> {
     let level = match config.level {
         LogLevel::Error => "error",
         LogLevel::Warn => "warn",
@@ -16,13 +16,17 @@ pub(crate) fn init(config: &LogConfig) -> anyhow::Result<()> {
         LogLevel::Debug => "debug",
         LogLevel::Trace => "trace",
     };
-    let filter = match std::env::var("OTP_RADIUSD_LOG") {
+    match std::env::var("OTP_RADIUSD_LOG") {
         Ok(directives) => EnvFilter::try_new(&directives).with_context(|| {
             format!("OTP_RADIUSD_LOG={directives:?} is no filter; write e.g. \"info,krad_tokio=debug\"")
-        })?,
-        Err(_) => EnvFilter::new(level),
-    };
-    let registry = tracing_subscriber::registry().with(filter);
+        }),
+        Err(_) => Ok(EnvFilter::new(level)),
+    }
+}
+
+/// Sends events to standard error.
+pub(crate) fn init(config: &LogConfig) -> anyhow::Result<()> {
+    let registry = tracing_subscriber::registry().with(filter(config)?);
     let to_stderr = fmt::layer().with_writer(std::io::stderr).with_target(false);
     match config.format {
         LogFormat::Json => registry.with(to_stderr.json().flatten_event(true)).init(),

@@ -51,7 +51,7 @@ impl Reporter for LogReporter {
             token = token.as_deref(),
             client = decided.client,
             nas = decided.nas_identifier.map(String::from_utf8_lossy).as_deref(),
-            peer = %decided.peer,
+            peer = decided.peer.to_string(),
             id = decided.id,
             micros = u64::try_from(decided.elapsed.as_micros()).unwrap_or(u64::MAX),
             "decided"
@@ -77,15 +77,28 @@ impl Discards {
         let count = counts.entry((name.to_owned(), cause.label())).or_default();
         count.packets = count.packets.saturating_add(1);
         let packets = count.packets;
-        debug!(%peer, client = name, cause = %cause, packets, "packet discarded");
-        let Some(remedy) = client.and_then(|client| remedy(client, cause)) else {
+        debug!(
+            peer = peer.to_string(),
+            client = name,
+            cause = cause.to_string(),
+            packets,
+            "packet discarded"
+        );
+        let Some(remedy) = remedy(peer, client, cause) else {
             return;
         };
         let is_due = count.warned_at.is_none_or(|at| now.0.abs_diff(at) >= QUIET);
         if is_due {
             count.warned_at = Some(now.0);
             drop(counts);
-            warn!(%peer, client = name, cause = %cause, packets, remedy, "packets of this client are discarded");
+            warn!(
+                peer = peer.to_string(),
+                client = name,
+                cause = cause.to_string(),
+                packets,
+                remedy,
+                "packets of this client are discarded"
+            );
         }
     }
 
@@ -98,15 +111,21 @@ impl Discards {
     }
 }
 
-/// What an administrator can do about packets of a known client that are discarded for `cause`.
-fn remedy(client: &str, cause: &Discard) -> Option<String> {
+/// What an administrator can do about packets that are discarded for `cause`.
+fn remedy(peer: &Peer, client: Option<&str>, cause: &Discard) -> Option<String> {
     use krad::VerifyError;
-    match cause {
-        Discard::Verify(VerifyError::MissingMessageAuthenticator) => Some(format!(
+    match (cause, client, peer) {
+        (Discard::UnknownClient, _, Peer::Udp(address)) => {
+            let address = address.ip().to_canonical();
+            Some(format!(
+                "if this is a client of yours: otpctl client add NAME --address {address}"
+            ))
+        }
+        (Discard::Verify(VerifyError::MissingMessageAuthenticator), Some(client), _) => Some(format!(
             "update the client so that it sends Message-Authenticator; if it cannot, and its network is trusted: \
              otpctl client set {client} --dangerous-allow-missing-message-authenticator"
         )),
-        Discard::Verify(VerifyError::WrongMessageAuthenticator) => Some(format!(
+        (Discard::Verify(VerifyError::WrongMessageAuthenticator), Some(client), _) => Some(format!(
             "the shared secrets differ; compare with: otpctl client show {client} --reveal-secret"
         )),
         _ => None,

@@ -126,6 +126,11 @@ fn changes_by_otpctl_are_seen_at_once() {
     attempt(Answer::Accept, "user enabled");
     system.otpctl(&["client", "rm", "vpn"], "");
     attempt(Answer::Silence, "client removed");
+    let line = daemon.wait_for("unknown client");
+    assert!(
+        line.contains("WARN") && line.contains("otpctl client add NAME --address 127.0.0.1"),
+        "{line}"
+    );
 }
 
 #[test]

@@ -54,6 +54,61 @@ fn check_names_file_line_key_and_remedy() {
         String::from_utf8_lossy(&output.stderr)
     );
     assert!(stdout.contains("kdc") && stdout.contains("ok"), "{stdout}");
+    assert!(stdout.contains("otp-radiusd.toml"), "{stdout}");
+}
+
+#[test]
+fn check_looks_at_every_listener_and_makes_nothing() {
+    let system = System::new();
+    let dir = system.dir().display().to_string();
+    fs::write(system.dir().join("file"), "").unwrap();
+    let config = format!(
+        "listen = [\"unix:{dir}/file\", \"unix:{dir}/new/kdc.socket\", \"udp://192.0.2.1:1812\", \
+         \"unix:{dir}/file/kdc.socket\", \"unix:{dir}/new/kdc.socket\"]\ndeadline_ms = 6000"
+    );
+    let output = check(&system, &config);
+    let (stdout, stderr) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert_eq!(output.status.code(), Some(1), "{stdout}{stderr}");
+    for part in [
+        "file exists and is not a socket",
+        "no interface of this machine has this address",
+        "file is not a directory",
+        "kdc.socket is listed twice",
+        "deadline_ms 6000 is not less",
+    ] {
+        assert!(stdout.contains(part), "{part:?} is not in\n{stdout}");
+    }
+    assert!(stderr.contains("4 of 5 listeners"), "{stderr}");
+    assert!(!fs::exists(system.dir().join("new")).unwrap());
+
+    // Where the daemon runs already, that is no fault.
+    let _daemon = system.start();
+    system.otpctl(&["client", "disable", "kdc"], "");
+    let output = check(
+        &system,
+        &format!("listen = [\"unix:{}\"]", system.kdc_socket().display()),
+    );
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{stdout}");
+    assert!(stdout.contains("is the daemon running?"), "{stdout}");
+    assert!(stdout.contains("otpctl client enable kdc"), "{stdout}");
+}
+
+#[test]
+fn completions_and_manual_pages_are_generated() {
+    let dir = TempDir::new().unwrap();
+    let mut man = Command::new(program("otp-radiusd"));
+    man.arg("man").arg(dir.path());
+    assert!(run(man, "").status.success());
+    let page = fs::read_to_string(dir.path().join("otp-radiusd.8")).unwrap();
+    assert!(page.contains("OTP_RADIUSD_LOG") && page.contains(" 8 "), "{page}");
+    assert!(fs::exists(dir.path().join("otp-radiusd-demo.8")).unwrap());
+    let mut completions = Command::new(program("otp-radiusd"));
+    completions.args(["completions", "bash"]);
+    assert!(String::from_utf8_lossy(&run(completions, "").stdout).contains("complete -F"));
 }
 
 #[test]

@@ -28,12 +28,11 @@ impl Init {
              Keep a copy of the key apart from the backups of the database.\n\
              \n\
              Next:\n  \
-             otpctl user add alice             add a user\n  \
-             otpctl token add alice            give the user a token, to be scanned from the terminal\n  \
-             otpctl token verify alice/totp    prove one code of it\n  \
-             otpctl kdc string alice           let the KDC ask for it\n  \
-             otpctl client add vpn --address 192.0.2.1\n                                    \
-             let a VPN gateway or an access point ask, too\n"
+             otpctl user add alice                        add a user\n  \
+             otpctl token add alice                       give the user a token, to be scanned from the terminal\n  \
+             otpctl token verify alice/totp               prove one code of it\n  \
+             otpctl kdc string alice --type otp           let a KDC ask for it, by the type \"otp\" of its kdc.conf\n  \
+             otpctl client add vpn --address 192.0.2.1    let a VPN gateway or an access point ask, too\n"
         );
         let value = json!({ "state_dir": state_dir.to_string(), "key_file": key_file.to_string() });
         context.result(&value, &text)?;

@@ -1,5 +1,8 @@
 //! One Access-Request of a KDC: decode, verify, read the password, reply; beside the digests that it cannot
-//! do without.
+//! do without, and beside the `radius` crate on the same octets.
+//!
+//! That crate verifies no Message-Authenticator, so it is compared in what it does: decode a request, and verify the
+//! Response Authenticator of a reply.
 #![allow(missing_docs, reason = "criterion's macros make public items")]
 #![allow(clippy::expect_used, reason = "a bench of a failure measures nothing")]
 
@@ -12,6 +15,7 @@ use krad::{
     RequestBuilder, SharedSecret, StreamDecoder,
 };
 use md5::{Digest, Md5};
+use radius::core::packet::Packet as RadiusPacket;
 
 const SECRET: &[u8] = b"a secret of thirty-two octets...";
 
@@ -86,6 +90,61 @@ fn radius(c: &mut Criterion) {
     group.finish();
 }
 
+/// The same octets for both crates: a request, and a reply whose only proof is its Response Authenticator.
+fn peers(c: &mut Criterion) {
+    let secret = SharedSecret::new(SECRET);
+    let if_present = MessageAuthenticatorRule::IfPresent {
+        limit_proxy_state: false,
+    };
+    let pending = kdc_request(&secret);
+    let request = pending.octets();
+    let without = RequestBuilder::access_request(Identifier(42), [7; 16].into(), &secret)
+        .dangerous_omit_message_authenticator()
+        .user_name(b"alice")
+        .and_then(RequestBuilder::build)
+        .expect("it fits");
+    let reply = Packet::decode(without.octets())
+        .expect("a packet")
+        .authenticate(&secret, if_present)
+        .expect("nothing contradicts it")
+        .reply(Code::ACCESS_ACCEPT)
+        .sign(ReplyStyle::Libkrad)
+        .expect("it fits");
+
+    let mut group = c.benchmark_group("RADIUS, beside the radius crate");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("krad: decode a request", |b| {
+        b.iter(|| Packet::decode(black_box(request)).expect("a packet").identifier());
+    });
+    group.bench_function("radius: decode a request", |b| {
+        b.iter(|| {
+            let octets = black_box(request);
+            assert!(RadiusPacket::is_authentic_request(octets, SECRET)); // true of any Access-Request
+            RadiusPacket::decode(octets, SECRET)
+                .expect("a packet")
+                .get_identifier()
+        });
+    });
+    group.bench_function("krad: decode and verify a reply", |b| {
+        b.iter(|| {
+            let packet = Packet::decode(black_box(&reply)).expect("a packet");
+            without.verify(packet, if_present).expect("authentic").code()
+        });
+    });
+    group.bench_function("radius: decode and verify a reply", |b| {
+        b.iter(|| {
+            let octets = black_box(&reply);
+            assert!(RadiusPacket::is_authentic_response(
+                octets,
+                without.octets(),
+                SECRET
+            ));
+            RadiusPacket::decode(octets, SECRET).expect("a packet").get_code()
+        });
+    });
+    group.finish();
+}
+
 /// HMAC-MD5 over the request, MD5 for one block of password, HMAC-MD5 and MD5 over the reply.
 fn bare_digests(keyed: &Hmac<Md5>, request: &[u8], reply: &[u8]) -> [u8; 16] {
     let verified = keyed.clone().chain_update(request).finalize().into_bytes();
@@ -98,5 +157,5 @@ fn bare_digests(keyed: &Hmac<Md5>, request: &[u8], reply: &[u8]) -> [u8; 16] {
     response.chain_update(mask).finalize().into()
 }
 
-criterion_group!(benches, radius);
+criterion_group!(benches, radius, peers);
 criterion_main!(benches);

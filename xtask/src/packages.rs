@@ -10,7 +10,7 @@ pub(crate) struct Package {
 }
 
 /// Everything that the tests start or link.
-pub(crate) const REQUIRED: [Package; 15] = [
+pub(crate) const REQUIRED: [Package; 16] = [
     Package {
         name: "krb5-kdc",
         provides: "krb5kdc, kdb5_util",
@@ -62,6 +62,10 @@ pub(crate) const REQUIRED: [Package; 15] = [
     Package {
         name: "strace",
         provides: "strace",
+    },
+    Package {
+        name: "procps",
+        provides: "kill",
     },
     Package {
         name: "gcc",

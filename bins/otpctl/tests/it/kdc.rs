@@ -207,3 +207,14 @@ fn the_files_of_the_kdc_are_found() {
     assert_eq!(types[0]["strip_realm"], false);
     assert_eq!(types[1]["line"], 2);
 }
+
+#[test]
+fn a_file_that_is_named_must_be_there() {
+    let state = State::none();
+    let directory = state.file("directory");
+    std::fs::create_dir(&directory).unwrap();
+    for path in [state.file("nowhere.conf"), directory] {
+        let path = path.to_str().unwrap();
+        state.run(["kdc", "check", path]).exits(6).says(path);
+    }
+}

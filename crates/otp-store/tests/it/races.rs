@@ -4,7 +4,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use otp_store::Commit;
@@ -155,7 +155,7 @@ fn a_busy_daemon_lets_an_administrator_in() {
     }
     let administrator = fixture.reopen();
     let stop = Arc::new(AtomicBool::new(false));
-    let slowest = thread::scope(|scope| {
+    let longest = thread::scope(|scope| {
         for user in ["a", "b", "c", "d"] {
             let (store, stop) = (&fixture.store, Arc::clone(&stop));
             scope.spawn(move || {
@@ -169,19 +169,24 @@ fn a_busy_daemon_lets_an_administrator_in() {
                 }
             });
         }
-        let slowest = (0..40).map(|round| {
-            thread::sleep(Duration::from_millis(3));
-            let begun = Instant::now();
+        let groups = || fixture.store.stats().unwrap().groups;
+        let longest = (0..40).map(|round| {
+            // Only beside a daemon that is at work does the turn mean anything.
+            let seen = groups();
+            while groups() == seen {
+                thread::sleep(Duration::from_millis(1));
+            }
+            let begun = groups();
             administrator
                 .set_user_enabled(&name("d"), round % 2 == 1)
                 .unwrap();
-            begun.elapsed()
+            groups().saturating_sub(begun)
         });
-        let slowest = slowest.max().unwrap();
+        let longest = longest.max().unwrap();
         stop.store(true, Ordering::Relaxed);
-        slowest
+        longest
     });
-    let stats = fixture.store.stats().unwrap();
-    assert!(stats.groups >= 40, "the daemon was busy: {stats:?}");
-    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+    // In turns, so that the speed of the machine does not matter: one that is under way, one that has queued before, and
+    // those that fit between looking and queueing. Without turns it is hundreds.
+    assert!(longest <= 20, "the administrator waited for {longest} commits");
 }

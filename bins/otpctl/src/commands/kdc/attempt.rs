@@ -64,7 +64,7 @@ enum Verdict {
 
 impl Try {
     pub(crate) fn run(&self, context: &mut Context) -> Result<Exit, Failure> {
-        let (files, build) = (self.sources.files(context), self.sources.build());
+        let (files, build) = (self.sources.files(context)?, self.sources.build());
         let report = kdc_otp_config::check(&files, &Filesystem, &build);
         match report.outcome() {
             Start::DoesNotStart(error) => {

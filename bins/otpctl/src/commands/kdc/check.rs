@@ -32,7 +32,7 @@ pub(crate) struct Check {
 
 impl Check {
     pub(crate) fn run(&self, context: &mut Context) -> Result<Exit, Failure> {
-        let files = self.sources.files(context);
+        let files = self.sources.files(context)?;
         let report = kdc_otp_config::check(files, &Filesystem, &self.sources.build());
         let text = describe(&report, context.out);
         context.result(&json(&report), &text)?;

@@ -1,12 +1,12 @@
 //! Which files a KDC reads, and how it was built.
 
-use std::path::PathBuf;
+use std::{fs, io, path::PathBuf};
 
 use clap::ValueEnum;
 use kdc_otp_config::{FinalRule, KdcBuild};
 use krb5_profile::kdc_search_path;
 
-use crate::context::Context;
+use crate::{context::Context, failure::Failure};
 
 /// Where the KDC's configuration is.
 #[derive(Debug, clap::Args)]
@@ -56,12 +56,19 @@ impl Sources {
         KdcBuild::new(&self.kdc_dir, &self.run_dir, final_rule)
     }
 
-    /// The files, in the order in which the KDC reads them.
-    pub(super) fn files(&self, context: &Context) -> Vec<PathBuf> {
+    /// The files, in the order in which the KDC reads them. A KDC passes over what is not there; a person who names a file
+    /// means that file.
+    pub(super) fn files(&self, context: &Context) -> Result<Vec<PathBuf>, Failure> {
+        for file in &self.files {
+            let metadata = fs::metadata(file).map_err(|error| Failure::file("read", file, error))?;
+            if !metadata.is_file() {
+                return Err(Failure::file("read", file, io::ErrorKind::IsADirectory.into()));
+            }
+        }
         if !self.files.is_empty() {
-            return self.files.clone();
+            return Ok(self.files.clone());
         }
         let (profile, home) = (self.kdc_profile.as_deref(), context.io.home.as_deref());
-        kdc_search_path(profile, &self.kdc_dir, &self.krb5_config, home)
+        Ok(kdc_search_path(profile, &self.kdc_dir, &self.krb5_config, home))
     }
 }

@@ -15,13 +15,13 @@
 use std::{
     collections::HashSet,
     fmt, fs,
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpStream, UdpSocket},
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{
         Mutex, OnceLock,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU32, AtomicUsize, Ordering},
     },
     thread,
     time::{Duration, Instant},
@@ -314,11 +314,7 @@ impl<'r> Kdc<'r> {
         let mut said = String::new();
         // Another process may take the free port before the KDC does.
         for _ in 0..5 {
-            let port = TcpListener::bind("127.0.0.1:0")
-                .unwrap()
-                .local_addr()
-                .unwrap()
-                .port();
+            let port = free_port();
             match self.spawn_on(port) {
                 Ok(()) => return Ok(self),
                 Err(failure) => said = failure,
@@ -367,7 +363,9 @@ impl<'r> Kdc<'r> {
         );
 
         let started = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        // The log tells, not the port: whoever else listened there would answer as well.
+        while !self.log().contains("commencing operation") || TcpStream::connect(("127.0.0.1", port)).is_err()
+        {
             let ended = self.ended();
             if ended.is_some() || started.elapsed() > PATIENCE {
                 let said = fs::read(self.dir.join("said")).unwrap_or_default();
@@ -397,6 +395,22 @@ impl Drop for Kdc<'_> {
         self.stop();
         if thread::panicking() {
             eprintln!("--- log of krb5kdc\n{}\n---", self.log());
+        }
+    }
+}
+
+/// A port of loopback that nobody has, and that nobody gets: each is given out once, and all lie below those that the
+/// system gives to clients and to port 0.
+fn free_port() -> u16 {
+    const FIRST: u32 = 20_000;
+    const COUNT: u32 = 12_000;
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let given = GIVEN.fetch_add(1, Ordering::Relaxed);
+        let offset = std::process::id().wrapping_mul(131).wrapping_add(given) % COUNT;
+        let port = u16::try_from(FIRST + offset).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() && UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+            return port;
         }
     }
 }

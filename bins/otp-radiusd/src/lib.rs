@@ -18,6 +18,8 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 pub use cli::Cli;
 pub use config::{Config, ConfigError, LogFormat, Transport};
+pub use radius::{KDC_CLIENT, Radius, RadiusClient};
+pub use report::{Decided, Reporter};
 
 /// Runs what the command line asks for and turns the outcome into an exit code: 0 done, 1 failed, with the reason on
 /// standard error.

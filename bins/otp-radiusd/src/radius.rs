@@ -11,7 +11,7 @@ use std::{
 use krad::{AttributeType, MessageAuthenticatorRule, ReplyStyle, SharedSecret};
 use krad_tokio::{AccessRequest, Answer, ClientTerms, Discard, Peer, RadiusService};
 use otp_service::{Outcome, Request, Service};
-use otp_store::{ClientRecord, MessageAuthenticatorRule as StoredRule, Source};
+use otp_store::{AccountStore, ClientRecord, MessageAuthenticatorRule as StoredRule, Source, Store};
 use otp_validation::{Channel, Client, Reason};
 use tokio::time::Instant;
 use tracing::error;
@@ -19,13 +19,13 @@ use tracing::error;
 use crate::report::{Decided, Discards, Reporter};
 
 /// The client whose requests arrive on the UNIX sockets; `otpctl init` makes it.
-pub(crate) const KDC_CLIENT: &str = "kdc";
+pub const KDC_CLIENT: &str = "kdc";
 /// What is left of the deadline for encoding and sending when everything else was slow.
 const MARGIN: Duration = Duration::from_millis(50);
 
 /// Answers RADIUS requests from a validation service.
-pub(crate) struct Radius<R> {
-    service: Service,
+pub struct Radius<R, S = Store> {
+    service: Service<S>,
     reporter: R,
     discards: Discards,
     /// Number of the next request.
@@ -34,9 +34,9 @@ pub(crate) struct Radius<R> {
     run: u32,
 }
 
-impl<R: Reporter> Radius<R> {
+impl<R: Reporter, S: AccountStore> Radius<R, S> {
     /// Answers from `service`; `run` is drawn by lot for every run of the program.
-    pub(crate) fn new(service: Service, reporter: R, run: u32) -> Self {
+    pub fn new(service: Service<S>, reporter: R, run: u32) -> Self {
         Self {
             service,
             reporter,
@@ -57,7 +57,7 @@ impl<R: Reporter> Radius<R> {
         }
     }
 
-    pub(crate) fn service(&self) -> &Service {
+    pub(crate) fn service(&self) -> &Service<S> {
         &self.service
     }
 
@@ -112,7 +112,7 @@ fn unsupported(request: &AccessRequest) -> Reason {
 }
 
 /// A client as this program looks at it.
-pub(crate) enum RadiusClient {
+pub enum RadiusClient {
     /// One that the store knows.
     Known {
         /// Its rules.
@@ -164,7 +164,7 @@ fn terms(record: &ClientRecord) -> (ClientTerms, Arc<RadiusClient>) {
     )
 }
 
-impl<R: Reporter> RadiusService for Radius<R> {
+impl<R: Reporter, S: AccountStore> RadiusService for Radius<R, S> {
     type Client = RadiusClient;
 
     async fn client(&self, peer: &Peer) -> Option<(ClientTerms, Arc<RadiusClient>)> {
@@ -172,7 +172,7 @@ impl<R: Reporter> RadiusService for Radius<R> {
             Peer::Udp(address) => Source::Address(address.ip().to_canonical()),
             _ => Source::Listener(KDC_CLIENT.into()),
         };
-        let refused = match self.service.store().client_for(&source) {
+        let refused = match self.service.store().client_for(&source).await {
             Ok(Some(record)) => return Some(terms(&record)),
             Ok(None) => Reason::ClientDisabled,
             Err(cause) => {

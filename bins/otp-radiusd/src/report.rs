@@ -17,20 +17,26 @@ const QUIET: u64 = 60;
 
 /// One decided request.
 #[derive(Debug)]
-pub(crate) struct Decided<'a> {
+pub struct Decided<'a> {
     /// Number of the request, for finding it again.
-    pub(crate) id: u64,
-    pub(crate) peer: &'a Peer,
-    pub(crate) client: &'a str,
+    pub id: u64,
+    /// Where it came from.
+    pub peer: &'a Peer,
+    /// The client's name.
+    pub client: &'a str,
     /// User-Name as it was received.
-    pub(crate) user_name: &'a [u8],
-    pub(crate) nas_identifier: Option<&'a [u8]>,
-    pub(crate) outcome: &'a Outcome,
-    pub(crate) elapsed: Duration,
+    pub user_name: &'a [u8],
+    /// NAS-Identifier as it was received.
+    pub nas_identifier: Option<&'a [u8]>,
+    /// What became of it, and why.
+    pub outcome: &'a Outcome,
+    /// From its receipt to the decision.
+    pub elapsed: Duration,
 }
 
 /// Who is told about decisions.
-pub(crate) trait Reporter: Send + Sync + 'static {
+pub trait Reporter: Send + Sync + 'static {
+    /// A request was decided.
     fn decided(&self, decided: &Decided<'_>);
 }
 
@@ -39,6 +45,7 @@ pub(crate) trait Reporter: Send + Sync + 'static {
 pub(crate) struct LogReporter;
 
 impl Reporter for LogReporter {
+    /// A request was decided.
     fn decided(&self, decided: &Decided<'_>) {
         let Outcome {
             reason, user, token, ..

@@ -12,10 +12,26 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use crate::{
-    Discard, Peer, RadiusService,
+    Discard, Peer, RadiusService, Settings,
     exchange::{Arrival, Exchange},
     settings::after,
 };
+
+/// Serves RADIUS on one connection that the caller has accepted, whatever it runs over, until its peer closes it, its
+/// framing is lost, or `shutdown`; in each case the requests in flight are answered first.
+///
+/// `peer` is what the service is told of the connection.
+pub async fn serve_stream<S: RadiusService>(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send,
+    peer: Peer,
+    service: Arc<S>,
+    settings: Settings,
+    shutdown: CancellationToken,
+) {
+    let (reader, writer) = tokio::io::split(stream);
+    let connection = Connection::new(peer, service, Arc::new(settings));
+    connection.serve(reader, writer, shutdown).await;
+}
 
 /// One connection. Its limits keep what it holds below a few megabytes, whatever the peer does.
 pub(crate) struct Connection<S> {
@@ -32,7 +48,9 @@ pub(crate) struct Connection<S> {
 }
 
 impl<S: RadiusService> Connection<S> {
-    pub(crate) fn new(peer: Peer, exchange: Exchange<S, Identifier>) -> Self {
+    pub(crate) fn new(peer: Peer, service: Arc<S>, settings: Arc<Settings>) -> Self {
+        // One entry per Identifier, so it is never full.
+        let exchange = Exchange::new(service, settings, usize::from(u8::MAX) + 1);
         Self {
             peer,
             exchange: Arc::new(exchange),
@@ -62,10 +80,20 @@ impl<S: RadiusService> Connection<S> {
             let may_write = !self.outbound.is_empty();
             let may_stall = may_write || (may_read && self.decoder.is_mid_packet());
             let stalls_at = after(self.last_progress, self.exchange.settings().stall);
+            // In this order, so that a run on virtual time repeats itself: what is done leaves before more is taken in.
             tokio::select! {
+                biased;
                 () = shutdown.cancelled(), if self.reading || self.cutting => {
                     (self.reading, self.cutting) = (false, false);
                 }
+                sent = writer.write(self.outbound.octets()), if may_write => match sent {
+                    // Nobody is left to answer.
+                    Ok(0) | Err(_) => return,
+                    Ok(count) => {
+                        self.outbound.sent(count);
+                        self.last_progress = Instant::now();
+                    }
+                },
                 Some(answered) = self.requests.join_next() => {
                     if let Ok(Some(reply)) = answered {
                         if self.outbound.is_empty() {
@@ -78,14 +106,6 @@ impl<S: RadiusService> Connection<S> {
                     Ok(0) | Err(_) => self.reading = false,
                     Ok(count) => {
                         self.decoder.filled(count);
-                        self.last_progress = Instant::now();
-                    }
-                },
-                sent = writer.write(self.outbound.octets()), if may_write => match sent {
-                    // Nobody is left to answer.
-                    Ok(0) | Err(_) => return,
-                    Ok(count) => {
-                        self.outbound.sent(count);
                         self.last_progress = Instant::now();
                     }
                 },

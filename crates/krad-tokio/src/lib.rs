@@ -13,10 +13,11 @@ mod udp;
 mod unix;
 mod unix_socket;
 
+pub use connection::serve_stream;
 pub use discard::Discard;
 pub use peer::Peer;
 pub use service::{AccessRequest, Answer, ClientTerms, RadiusService};
 pub use settings::Settings;
-pub use udp::serve_udp;
+pub use udp::{DatagramSocket, serve_udp};
 pub use unix::serve_unix;
 pub use unix_socket::{DEFAULT_SOCKET_MODE, UnixSocket, bind_unix};

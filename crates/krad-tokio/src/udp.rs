@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, hash_map::Entry},
+    io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
@@ -21,14 +22,35 @@ use crate::{
     exchange::{Arrival, Exchange},
 };
 
+/// A socket that carries whole datagrams: a bound [`UdpSocket`], or a network inside of a test.
+pub trait DatagramSocket: Send + Sync + 'static {
+    /// Waits for a datagram: its length, and its source. What does not fit `buffer` is cut off.
+    ///
+    /// Dropping the future loses no datagram.
+    fn receive(&self, buffer: &mut [u8]) -> impl Future<Output = io::Result<(usize, SocketAddr)>> + Send;
+
+    /// Sends a datagram to `target`.
+    fn send(&self, octets: &[u8], target: SocketAddr) -> impl Future<Output = io::Result<()>> + Send;
+}
+
+impl DatagramSocket for UdpSocket {
+    async fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.recv_from(buffer).await
+    }
+
+    async fn send(&self, octets: &[u8], target: SocketAddr) -> io::Result<()> {
+        self.send_to(octets, target).await.map(drop)
+    }
+}
+
 /// Serves RADIUS on a bound socket until `shutdown`, then lets the requests in flight finish within
 /// [`Settings::drain`].
 ///
 /// A reply leaves from the socket's own address. On a host with several addresses bind one socket per
 /// address: replies of a socket bound to the wildcard address can leave from another one than the client
 /// asked.
-pub async fn serve_udp<S: RadiusService>(
-    socket: UdpSocket,
+pub async fn serve_udp<S: RadiusService, D: DatagramSocket>(
+    socket: D,
     service: Arc<S>,
     settings: Settings,
     shutdown: CancellationToken,
@@ -56,15 +78,15 @@ pub async fn serve_udp<S: RadiusService>(
 type Key = (SocketAddr, Identifier);
 
 /// Receives for ever. It holds nothing across an await that would be lost when it is dropped.
-async fn receive<S: RadiusService>(
-    socket: &Arc<UdpSocket>,
+async fn receive<S: RadiusService, D: DatagramSocket>(
+    socket: &Arc<D>,
     exchange: &Arc<Exchange<S, Key>>,
     in_flight: &mut InFlight,
 ) {
     // Longer datagrams are cut: what is beyond the longest packet is padding.
     let mut buffer = Zeroizing::new(vec![0; MAX_PACKET_LENGTH]);
     loop {
-        let (length, source) = match socket.recv_from(&mut buffer).await {
+        let (length, source) = match socket.receive(&mut buffer).await {
             Ok(received) => received,
             Err(error) => {
                 // An ICMP error about an earlier reply, or a lack of memory: nothing that ends a listener.
@@ -95,7 +117,7 @@ async fn receive<S: RadiusService>(
             let Some(reply) = exchange.answer(arrival).await else {
                 return;
             };
-            if let Err(error) = socket.send_to(&reply, source).await {
+            if let Err(error) = socket.send(&reply, source).await {
                 tracing::debug!(%source, %error, "sending a reply failed");
             }
         });

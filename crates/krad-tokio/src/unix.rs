@@ -14,11 +14,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    Discard, Peer, RadiusService, Settings, UnixSocket,
-    connection::Connection,
-    exchange::{Exchange, discard},
-};
+use crate::{Discard, Peer, RadiusService, Settings, UnixSocket, connection::Connection, exchange::discard};
 
 /// Serves RADIUS on a UNIX stream socket until `shutdown`, then stops listening, lets the requests in flight
 /// finish within [`Settings::drain`], and closes the connections.
@@ -91,13 +87,7 @@ async fn accept<S: RadiusService>(
             discard(&**service, &peer, None, Discard::TooManyConnections);
             continue;
         }
-        // One entry per Identifier, so it is never full.
-        let exchange = Exchange::new(
-            Arc::clone(service),
-            Arc::clone(settings),
-            usize::from(u8::MAX) + 1,
-        );
-        let connection = Connection::new(peer, exchange);
+        let connection = Connection::new(peer, Arc::clone(service), Arc::clone(settings));
         connections.spawn(connection.serve(reader, writer, shutdown.clone()));
     }
 }

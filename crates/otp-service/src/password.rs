@@ -56,23 +56,31 @@ pub fn verify(password: &[u8], hash: &PasswordHash) -> bool {
         .is_ok_and(|parsed| Argon2::default().verify_password(password, &parsed).is_ok())
 }
 
-/// Checks passwords on the blocking pool, a bounded number at a time, so that traffic without passwords never waits
-/// for the hash.
+/// Where passwords are checked.
 #[derive(Clone, Debug)]
-pub(crate) struct Checker {
-    permits: Arc<Semaphore>,
+pub(crate) enum Checker {
+    /// On the blocking pool, a bounded number at a time, so that traffic without passwords never waits for the hash.
+    Pool(Arc<Semaphore>),
+    /// In the task that asks.
+    InPlace,
 }
 
 impl Checker {
     pub(crate) fn new(at_once: NonZeroUsize) -> Self {
-        Self {
-            permits: Arc::new(Semaphore::new(at_once.get())),
-        }
+        Self::Pool(Arc::new(Semaphore::new(at_once.get())))
+    }
+
+    pub(crate) const fn in_place() -> Self {
+        Self::InPlace
     }
 
     /// As [`verify`]; a check that cannot be made is a wrong password.
     pub(crate) async fn verify(&self, password: Zeroizing<Vec<u8>>, hash: PasswordHash) -> bool {
-        let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else {
+        let permits = match self {
+            Self::Pool(permits) => Arc::clone(permits),
+            Self::InPlace => return verify(&password, &hash),
+        };
+        let Ok(permit) = permits.acquire_owned().await else {
             return false;
         };
         let check = tokio::task::spawn_blocking(move || {

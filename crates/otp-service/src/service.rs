@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroUsize, sync::Arc, thread};
 
-use otp_store::{Accept, Commit, Store, StoreError};
+use otp_store::{Accept, AccountStore, Commit, Store, StoreError};
 use otp_validation::{
     Account, Attempt, Channel, Client, Decision, PacketDigest, PasswordHash, Progress, Reason, TokenId,
     UnixTime, UserName, decide,
@@ -70,27 +70,37 @@ impl Outcome {
 
 /// Validates credentials on a store.
 #[derive(Clone)]
-pub struct Service {
-    store: Store,
+pub struct Service<S = Store> {
+    store: S,
     clock: Arc<dyn Clock>,
     watch: ClockWatch,
     passwords: password::Checker,
 }
 
-impl Service {
+impl<S: AccountStore> Service<S> {
     /// A service on `store` that reads the time from `clock` and checks as many passwords at once as there are cores.
-    pub fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(store: S, clock: Arc<dyn Clock>) -> Self {
         let cores = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        Self::with_checker(store, clock, password::Checker::new(cores))
+    }
+
+    /// A service that checks passwords in the task of their request, so that a single-threaded run on virtual time
+    /// repeats itself exactly. Under load, it would keep its runtime from everything else.
+    pub fn single_threaded(store: S, clock: Arc<dyn Clock>) -> Self {
+        Self::with_checker(store, clock, password::Checker::in_place())
+    }
+
+    fn with_checker(store: S, clock: Arc<dyn Clock>, passwords: password::Checker) -> Self {
         Self {
             store,
             watch: ClockWatch::new(Arc::clone(&clock)),
             clock,
-            passwords: password::Checker::new(cores),
+            passwords,
         }
     }
 
     /// The store.
-    pub fn store(&self) -> &Store {
+    pub fn store(&self) -> &S {
         &self.store
     }
 
@@ -151,7 +161,7 @@ impl Service {
         for round in 0..ROUNDS {
             // The clock is read anew in every round: a decision is about the moment at which it is committed.
             let now = self.watch.now(&self.store).await?;
-            let account = self.snapshot(&name).await?;
+            let account = self.store.account(&name).await?;
             let decision = self
                 .decide(account.as_ref(), client, presented, now, &mut checked)
                 .await;
@@ -177,13 +187,6 @@ impl Service {
             user: Some(name),
             ..Outcome::reject(Reason::Contended)
         })
-    }
-
-    /// Reads the account on the blocking pool: a reader may have to wait for the disk, the runtime must not.
-    async fn snapshot(&self, name: &UserName) -> Result<Option<Account>, StoreError> {
-        let (store, name) = (self.store.clone(), name.clone());
-        let read = tokio::task::spawn_blocking(move || store.account(&name));
-        read.await.unwrap_or(Err(StoreError::ReaderGone))
     }
 
     async fn decide(

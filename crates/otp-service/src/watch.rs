@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use otp_store::{Store, StoreError};
+use otp_store::{AccountStore, StoreError};
 use otp_validation::UnixTime;
 use tracing::warn;
 
@@ -48,13 +48,11 @@ impl ClockWatch {
     /// # Errors
     ///
     /// What keeps the store from forgetting: nothing may be decided then.
-    pub(crate) async fn now(&self, store: &Store) -> Result<UnixTime, StoreError> {
-        if let Some(now) = self.onward() {
-            return Ok(now);
+    pub(crate) async fn now(&self, store: &impl AccountStore) -> Result<UnixTime, StoreError> {
+        match self.onward() {
+            Some(now) => Ok(now),
+            None => self.settle(store).await,
         }
-        let (watch, store) = (self.clone(), store.clone());
-        let settled = tokio::task::spawn_blocking(move || watch.settle(&store));
-        settled.await.unwrap_or(Err(StoreError::ReaderGone))
     }
 
     /// Now, unless the clock is behind what it has shown, or was never compared with the store.
@@ -66,13 +64,13 @@ impl ClockWatch {
         is_onward.then(|| *seen.latest.insert(now))
     }
 
-    fn settle(&self, store: &Store) -> Result<UnixTime, StoreError> {
-        let newest = store.newest_acceptance()?;
+    async fn settle(&self, store: &impl AccountStore) -> Result<UnixTime, StoreError> {
+        let newest = store.newest_acceptance().await?;
         let shown = self.lock().latest.max(newest);
         let now = self.clock.now();
         let was_set_back = shown.is_some_and(|shown| now < shown);
         if was_set_back {
-            store.forget_acceptances()?;
+            store.forget_acceptances().await?;
             warn!(
                 now = now.0,
                 "the clock went back: verdicts of the last seconds are forgotten, so that no old one comes back with it"

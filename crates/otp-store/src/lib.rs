@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod account_store;
 mod client;
 mod client_settings;
 mod commit;
@@ -11,6 +12,8 @@ mod error;
 mod init;
 mod keyfile;
 mod limits;
+#[cfg(feature = "model")]
+pub mod model;
 mod paths;
 mod reader;
 mod route;
@@ -24,6 +27,7 @@ mod user;
 mod value;
 mod writer;
 
+pub use account_store::AccountStore;
 pub use client::{ClientRecord, ClientSecret, ClientSource, MessageAuthenticatorRule, NewClient};
 pub use client_settings::ClientSettings;
 pub use commit::{Accept, Commit};

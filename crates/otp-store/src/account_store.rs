@@ -1,0 +1,84 @@
+//! What validation needs of a store, whatever keeps it.
+
+use std::sync::Arc;
+
+use otp_validation::{Account, AccountVersion, Decision, UnixTime, UserId, UserName};
+
+use crate::{ClientRecord, Commit, Digests, Source, Store, StoreError};
+
+/// What validation needs of a store: snapshots, commits, and the clients that may ask.
+///
+/// A cheap handle; its clones are the same store. Every method may wait; dropping its future abandons the wait. Only
+/// [`Commit::Accepted`] gives the right to accept, so whoever implements this gets it from a store that commits.
+pub trait AccountStore: Clone + Send + Sync + 'static {
+    /// The store's keyed digests.
+    fn digests(&self) -> Digests;
+
+    /// As [`Store::account`].
+    fn account(&self, name: &UserName) -> impl Future<Output = Result<Option<Account>, StoreError>> + Send;
+
+    /// As [`Store::commit`].
+    fn commit(
+        &self,
+        user: UserId,
+        version: AccountVersion,
+        decision: Decision,
+    ) -> impl Future<Output = Result<Commit, StoreError>> + Send;
+
+    /// As [`Store::newest_acceptance`].
+    fn newest_acceptance(&self) -> impl Future<Output = Result<Option<UnixTime>, StoreError>> + Send;
+
+    /// As [`Store::forget_acceptances`].
+    fn forget_acceptances(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// As [`Store::client_for`].
+    fn client_for(
+        &self,
+        source: &Source,
+    ) -> impl Future<Output = Result<Option<Arc<ClientRecord>>, StoreError>> + Send;
+}
+
+/// Whatever may have to wait for the disk runs on the blocking pool: the runtime's threads must not wait.
+impl AccountStore for Store {
+    fn digests(&self) -> Digests {
+        Self::digests(self)
+    }
+
+    async fn account(&self, name: &UserName) -> Result<Option<Account>, StoreError> {
+        let name = name.clone();
+        self.off_runtime(move |store| store.account(&name)).await
+    }
+
+    async fn commit(
+        &self,
+        user: UserId,
+        version: AccountVersion,
+        decision: Decision,
+    ) -> Result<Commit, StoreError> {
+        Self::commit(self, user, version, decision).await
+    }
+
+    async fn newest_acceptance(&self) -> Result<Option<UnixTime>, StoreError> {
+        self.off_runtime(Self::newest_acceptance).await
+    }
+
+    async fn forget_acceptances(&self) -> Result<(), StoreError> {
+        self.off_runtime(Self::forget_acceptances).await
+    }
+
+    /// In place: one number out of memory that SQLite has mapped, in nearly all cases.
+    async fn client_for(&self, source: &Source) -> Result<Option<Arc<ClientRecord>>, StoreError> {
+        Self::client_for(self, source)
+    }
+}
+
+impl Store {
+    async fn off_runtime<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let store = self.clone();
+        let done = tokio::task::spawn_blocking(move || work(&store));
+        done.await.unwrap_or(Err(StoreError::ReaderGone))
+    }
+}

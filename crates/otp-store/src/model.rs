@@ -1,0 +1,324 @@
+//! A store of a few lines, in memory: what the real ones are held against, and what a simulation runs on.
+//!
+//! It keeps nothing beyond its own life, so it has no place in a program that lets people in.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use otp_core::TokenKey;
+use otp_validation::{
+    Acceptance, Account, AccountVersion, ClientId, Decision, Effect, Lockout, PasswordHash, Token, TokenId,
+    TokenMode, TokenStatus, UnixTime, User, UserId, UserName,
+};
+
+use crate::{
+    ClientRecord, ClientSource, Commit, Digests, NewClient, Source, StoreError, commit::accepted_token,
+    digest::ReplayId,
+};
+
+/// For how many seconds acceptances are kept at least, as in the real ones.
+const ACCEPTANCES_LIVE: u64 = 300;
+
+/// Users, tokens, clients and replay state in memory. A clone is a copy of its own.
+#[derive(Clone, Debug)]
+pub struct Model {
+    digests: Digests,
+    users: BTreeMap<UserId, UserRow>,
+    tokens: BTreeMap<TokenId, TokenRow>,
+    replay: BTreeMap<ReplayId, u64>,
+    clients: Vec<Arc<ClientRecord>>,
+}
+
+#[derive(Clone, Debug)]
+struct UserRow {
+    name: UserName,
+    password: Option<PasswordHash>,
+    lockout: Lockout,
+    version: AccountVersion,
+    acceptances: Vec<Acceptance>,
+}
+
+#[derive(Clone)]
+struct TokenRow {
+    user: UserId,
+    label: String,
+    status: TokenStatus,
+    key: Arc<TokenKey>,
+    mode: TokenMode,
+    replay: ReplayId,
+}
+
+impl std::fmt::Debug for TokenRow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TokenRow")
+            .field("user", &self.user)
+            .field("label", &self.label)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Model {
+    /// An empty store whose digests have this key.
+    pub fn new(index_key: &[u8; 32]) -> Self {
+        Self {
+            digests: Digests::new(index_key),
+            users: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+            replay: BTreeMap::new(),
+            clients: Vec::new(),
+        }
+    }
+
+    /// The store's keyed digests.
+    pub fn digests(&self) -> Digests {
+        self.digests.clone()
+    }
+
+    /// Adds a user.
+    pub fn add_user(&mut self, name: UserName, password: Option<PasswordHash>) -> UserId {
+        let id = UserId(next_id(self.users.len()));
+        let row = UserRow {
+            name,
+            password,
+            lockout: Lockout::default(),
+            version: AccountVersion(0),
+            acceptances: Vec::new(),
+        };
+        self.users.insert(id, row);
+        id
+    }
+
+    /// Adds an active token. Its replay state is the larger of what `mode` says and what its seed has already.
+    pub fn add_token(&mut self, user: UserId, label: &str, key: TokenKey, mode: TokenMode) -> TokenId {
+        let id = TokenId(next_id(self.tokens.len()));
+        let replay = self.digests.replay_id(&mode, &key);
+        let next = self.replay.entry(replay).or_default();
+        *next = (*next).max(next_of(&mode));
+        let row = TokenRow {
+            user,
+            label: label.to_owned(),
+            status: TokenStatus::Active,
+            key: Arc::new(key),
+            mode,
+            replay,
+        };
+        self.tokens.insert(id, row);
+        id
+    }
+
+    /// Adds a client.
+    pub fn add_client(&mut self, client: &NewClient) -> ClientId {
+        let id = ClientId(next_id(self.clients.len()));
+        self.clients.push(Arc::new(ClientRecord {
+            id,
+            name: client.name.clone(),
+            enabled: true,
+            source: client.source,
+            secret: client.secret.clone(),
+            message_authenticator: client.message_authenticator,
+            grammar: client.grammar,
+            repeat_grace: client.repeat_grace,
+            reject_delay: client.reject_delay,
+            created_at: client.created_at,
+        }));
+        id
+    }
+
+    /// As [`Store::account`](crate::Store::account).
+    pub fn account(&self, name: &UserName) -> Option<Account> {
+        let (id, row) = name
+            .candidates()
+            .find_map(|candidate| self.users.iter().find(|(_, row)| row.name == candidate))?;
+        Some(Account {
+            user: User {
+                id: *id,
+                name: row.name.clone(),
+                enabled: true,
+                expires_at: None,
+                password: row.password.clone(),
+                grammar: None,
+            },
+            tokens: self.tokens_of(*id),
+            lockout: row.lockout,
+            acceptances: row.acceptances.clone(),
+            version: row.version,
+        })
+    }
+
+    fn tokens_of(&self, user: UserId) -> Vec<Token> {
+        let of_user = self.tokens.iter().filter(|(_, token)| token.user == user);
+        of_user
+            .filter_map(|(id, token)| {
+                Some(Token {
+                    id: *id,
+                    label: token.label.clone(),
+                    enabled: true,
+                    status: token.status,
+                    key: TokenKey::dangerous_allow_short(token.key.as_bytes()).ok()?,
+                    mode: at(
+                        token.mode,
+                        self.replay.get(&token.replay).copied().unwrap_or_default(),
+                    ),
+                })
+            })
+            .collect()
+    }
+
+    /// As [`Store::commit`](crate::Store::commit), at once.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unproven`] if an acceptance neither spends a code nor repeats an acceptance;
+    /// [`StoreError::UnknownEffect`].
+    pub fn commit(
+        &mut self,
+        user: UserId,
+        version: AccountVersion,
+        decision: &Decision,
+    ) -> Result<Commit, StoreError> {
+        let accepts = accepted_token(decision)?;
+        if decision.effects.is_empty() {
+            return Ok(Commit::durable(accepts));
+        }
+        // All effects on a copy, so that it is all of them or none.
+        let mut changed = self.clone();
+        if !changed.apply(user, version, &decision.effects)? {
+            return Ok(Commit::Conflict);
+        }
+        *self = changed;
+        Ok(Commit::durable(accepts))
+    }
+
+    /// Whether all effects could be applied.
+    fn apply(
+        &mut self,
+        user: UserId,
+        version: AccountVersion,
+        effects: &[Effect],
+    ) -> Result<bool, StoreError> {
+        let Some(account) = self.users.get_mut(&user).filter(|row| row.version == version) else {
+            return Ok(false);
+        };
+        account.version = AccountVersion(version.0.saturating_add(1));
+        for effect in effects {
+            if !self.apply_one(user, effect)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn apply_one(&mut self, user: UserId, effect: &Effect) -> Result<bool, StoreError> {
+        let (users, tokens) = (&mut self.users, &mut self.tokens);
+        let Some(account) = users.get_mut(&user) else {
+            return Ok(false);
+        };
+        Ok(match effect {
+            Effect::Consume { token, matched, next } => {
+                if next <= matched {
+                    return Err(StoreError::Unproven);
+                }
+                let of_user = tokens.get(token).filter(|token| token.user == user);
+                let state = of_user.and_then(|token| self.replay.get_mut(&token.replay));
+                match state.filter(|state| **state <= *matched) {
+                    Some(state) => {
+                        *state = *next;
+                        true
+                    }
+                    None => false,
+                }
+            }
+            Effect::Activate { token } => match tokens.get_mut(token).filter(|token| token.user == user) {
+                Some(token) => {
+                    token.status = TokenStatus::Active;
+                    true
+                }
+                None => false,
+            },
+            Effect::SetLockout(lockout) => {
+                account.lockout = *lockout;
+                true
+            }
+            Effect::Remember(acceptance) => {
+                let begin = acceptance.at.0.saturating_sub(ACCEPTANCES_LIVE);
+                account
+                    .acceptances
+                    .retain(|kept| kept.at.0 >= begin && !kept.was_given_to(acceptance.packet));
+                account.acceptances.push(acceptance.clone());
+                account.acceptances.sort_by_key(|kept| kept.at);
+                true
+            }
+            Effect::Twin { of, twin } => match account.acceptances.iter_mut().find(|kept| kept.packet == *of)
+            {
+                Some(first) if !first.was_given_to(twin.packet) => {
+                    first.twins.push(*twin);
+                    true
+                }
+                _ => false,
+            },
+            other => return Err(StoreError::UnknownEffect(format!("{other:?}"))),
+        })
+    }
+
+    /// As [`Store::newest_acceptance`](crate::Store::newest_acceptance).
+    pub fn newest_acceptance(&self) -> Option<UnixTime> {
+        let all = self.users.values().flat_map(|row| &row.acceptances);
+        all.map(|acceptance| acceptance.at).max()
+    }
+
+    /// As [`Store::forget_acceptances`](crate::Store::forget_acceptances).
+    pub fn forget_acceptances(&mut self) {
+        self.users.values_mut().for_each(|row| row.acceptances.clear());
+    }
+
+    /// As [`Store::client_for`](crate::Store::client_for).
+    pub fn client_for(&self, source: &Source) -> Option<Arc<ClientRecord>> {
+        let prefix = |client: &ClientRecord| match (client.source, source) {
+            (ClientSource::Unix, Source::Listener(name)) => (client.name == *name).then_some(0),
+            (ClientSource::Network(network), Source::Address(address)) => network
+                .contains(&address.to_canonical())
+                .then(|| network.prefix_len()),
+            _ => None,
+        };
+        let fitting = self
+            .clients
+            .iter()
+            .filter_map(|client| Some((prefix(client)?, client)));
+        fitting
+            .max_by_key(|(prefix, _)| *prefix)
+            .map(|(_, client)| Arc::clone(client))
+    }
+
+    /// The smallest counter or step of each token that may still be accepted.
+    pub fn replay_state(&self) -> BTreeMap<TokenId, u64> {
+        let tokens = self.tokens.iter();
+        tokens
+            .map(|(id, token)| (*id, self.replay.get(&token.replay).copied().unwrap_or_default()))
+            .collect()
+    }
+
+    /// Failures and locks of each user.
+    pub fn lockouts(&self) -> BTreeMap<UserId, Lockout> {
+        self.users.iter().map(|(id, row)| (*id, row.lockout)).collect()
+    }
+}
+
+/// Numbers from 1 on; rows are never removed.
+fn next_id(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX).saturating_add(1)
+}
+
+fn next_of(mode: &TokenMode) -> u64 {
+    match mode {
+        TokenMode::Hotp { state, .. } => state.next,
+        TokenMode::Totp { state, .. } => state.next,
+    }
+}
+
+/// The mode with this replay state.
+fn at(mut mode: TokenMode, replay: u64) -> TokenMode {
+    match &mut mode {
+        TokenMode::Hotp { state, .. } => state.next = replay,
+        TokenMode::Totp { state, .. } => state.next = replay,
+    }
+    mode
+}

@@ -69,36 +69,51 @@ fn libkrad_permits(kind: AttributeType, length: usize) -> bool {
 mod tests {
     use super::*;
 
-    /// (type, lengths permitted, lengths refused), libkrad 1.22.
-    const TABLE: [(u8, &[usize], &[usize]); 14] = [
-        (0, &[], &[0, 1, 4]),
-        (1, &[1, 253], &[0, 254]),
-        (2, &[16, 32, 128], &[0, 1, 15, 17, 144]),
-        (3, &[17], &[16, 18]),
-        (4, &[4], &[0, 3, 5]),
-        (6, &[4], &[1, 8]),
-        (17, &[0], &[1]),
-        (24, &[1, 253], &[0]),
-        (26, &[5, 253], &[4]),
-        (36, &[32], &[31]),
-        (60, &[5, 16], &[4]),
-        (79, &[0], &[1, 253]),
-        (80, &[16], &[0, 15, 17]),
-        (255, &[0], &[1]),
+    /// The rows of libkrad's table, the Message-Authenticator as since 1.22: types, and the value lengths on the wire.
+    /// Every type that is in none of them may be there without a value alone, but for type 0, which may not be there.
+    const TABLE: [(&[u8], &[usize]); 7] = [
+        (
+            &[1, 11, 18, 19, 20, 22, 24, 25, 30, 31, 32, 33, 34, 35, 39, 63],
+            &lengths::<1, 253>(),
+        ),
+        // 1 to 128 octets in the clear.
+        (&[2], &[16, 32, 48, 64, 80, 96, 112, 128]),
+        (&[3], &[17]),
+        (
+            &[
+                4, 5, 6, 7, 8, 9, 10, 12, 13, 14, 15, 16, 23, 27, 28, 29, 37, 38, 61, 62,
+            ],
+            &[4],
+        ),
+        (&[26, 60], &lengths::<5, 249>()),
+        (&[36], &[32]),
+        (&[80], &[16]),
     ];
 
+    /// `COUNT` lengths from `FIRST` on.
+    const fn lengths<const FIRST: usize, const COUNT: usize>() -> [usize; COUNT] {
+        let mut lengths = [FIRST; COUNT];
+        let mut index = 0;
+        while index < COUNT {
+            lengths[index] += index;
+            index += 1;
+        }
+        lengths
+    }
+
     #[test]
-    fn libkrad_table() {
-        for (kind, permitted, refused) in TABLE {
-            for &length in permitted {
-                assert!(
+    fn every_type_and_length() {
+        for kind in 0..=u8::MAX {
+            let row = TABLE.iter().find(|(kinds, _)| kinds.contains(&kind));
+            let permitted = match row {
+                Some((_, lengths)) => lengths,
+                None if kind == 0 => &[][..],
+                None => &[0],
+            };
+            for length in 0..=254 {
+                assert_eq!(
                     LengthPolicy::Libkrad.permits(AttributeType(kind), length),
-                    "{kind}: {length}"
-                );
-            }
-            for &length in refused {
-                assert!(
-                    !LengthPolicy::Libkrad.permits(AttributeType(kind), length),
+                    permitted.contains(&length),
                     "{kind}: {length}"
                 );
             }

@@ -341,6 +341,42 @@ proptest! {
         }
     }
 
+    /// The response depends on every bit of the identifier, the password and the challenge.
+    #[test]
+    fn chap_round_trips_and_covers_every_bit(
+        identifier: u8,
+        password in vec(any::<u8>(), 0..=40),
+        challenge in vec(any::<u8>(), 5..=40),
+        bit: prop::sample::Index,
+    ) {
+        let value = chap_password(identifier, &password, &challenge);
+        let matches = |value: &[u8], password: &[u8], challenge: &[u8]| {
+            bool::from(Chap::new(value, challenge).unwrap().matches(password))
+        };
+        prop_assert!(matches(&value, &password, &challenge));
+        let flipped = |octets: &[u8]| {
+            let mut octets = octets.to_vec();
+            let bit = bit.index(octets.len() * 8);
+            octets[bit / 8] ^= 1 << (bit % 8);
+            octets
+        };
+        prop_assert!(!matches(&flipped(&value), &password, &challenge));
+        prop_assert!(!matches(&value, &password, &flipped(&challenge)));
+        if !password.is_empty() {
+            prop_assert!(!matches(&value, &flipped(&password), &challenge));
+        }
+    }
+
+    #[test]
+    fn tagged_integers_come_back(tag in 0_u8..=31, value in 0..1_u32 << 24) {
+        let tagged = Tagged { tag: Tag::new(tag), value };
+        let octets = tagged.encode().unwrap();
+        prop_assert_eq!(Tagged::decode_integer(&octets), Some(tagged));
+        for length in 0..octets.len() {
+            prop_assert_eq!(Tagged::decode_integer(&octets[..length]), None);
+        }
+    }
+
     #[test]
     fn tagged_strings_come_back(tag in 0_u8..=31, value in vec(any::<u8>(), 0..50)) {
         let tagged = Tagged { tag: Tag::new(tag), value: value.as_slice() };

@@ -43,38 +43,97 @@ fn pending(secret: &SharedSecret) -> PendingRequest {
     .unwrap()
 }
 
-#[test]
-fn every_flipped_bit_is_noticed() {
-    let octets = hex(REQUEST_WITH_MAC);
-    for bit in 0..octets.len() * 8 {
-        let mut flipped = octets.clone();
-        flipped[bit / 8] ^= 1 << (bit % 8);
-        let secret = SharedSecret::new(b"foo");
-        let accepted =
-            Packet::decode(&flipped).is_ok_and(|packet| packet.authenticate(&secret, REQUIRED).is_ok());
-        assert!(!accepted, "bit {bit}");
-    }
+/// Requests that a Message-Authenticator covers: as libkrad 1.22 sends them, with Proxy-State, with EAP-Message,
+/// Status-Server, and one where it stands last.
+fn covered_requests() -> Vec<(SharedSecret, Vec<u8>)> {
+    let built = |builder: RequestBuilder<'_>| builder.build().unwrap().octets().to_vec();
+    let (foo, testing) = (SharedSecret::new(b"foo"), SharedSecret::new(b"testing123"));
+    let access = || {
+        let authenticator = authenticator("ac9dc16208c4c78ba12f250ac41d3641");
+        RequestBuilder::access_request(Identifier(7), authenticator, &foo)
+    };
+    let proxied = access().with(AttributeType::PROXY_STATE, b"one");
+    let proxied = proxied
+        .and_then(|builder| builder.with(AttributeType::PROXY_STATE, b"two"))
+        .and_then(|builder| builder.user_password(b"755224"));
+    let eap = access()
+        .with(AttributeType::EAP_MESSAGE, b"\x02\x01\x00\x05\x01")
+        .unwrap();
+    let status = RequestBuilder::status_server(Identifier(0), [5; 16].into(), &foo);
+    let rows = [
+        built(proxied.unwrap()),
+        built(eap),
+        built(status),
+        hex(REQUEST_WITH_MAC),
+        with_message_authenticator_at(OTHERS.len(), "foo"),
+    ];
+    let captured = hex(
+        "0121004bdfeb016b8d7c5684bc3ed5ac1387d6545012916ee376ea607f559575ed2a4e8de1f92004766d06060000000802128fca\
+         c53f4f16c7fe19c01d4878e9818f01096f747075736572",
+    );
+    let rows = rows.map(|octets| (foo.clone(), octets));
+    rows.into_iter().chain([(testing, captured)]).collect()
 }
 
 #[test]
-fn every_flipped_bit_of_a_reply_is_noticed() {
-    let secret = SharedSecret::new(b"foo");
-    let pending = pending(&secret);
-    let request = Packet::decode(pending.octets())
-        .unwrap()
-        .authenticate(&secret, REQUIRED)
-        .unwrap();
-    let reply = request
-        .reply(Code::ACCESS_ACCEPT)
-        .with(AttributeType::REPLY_MESSAGE, b"hi")
-        .unwrap();
-    for (style, rule) in [(ReplyStyle::Network, REQUIRED), (ReplyStyle::Network, LENIENT)] {
-        let octets = reply.sign(style).unwrap();
+fn every_flipped_bit_is_noticed() {
+    for (secret, octets) in covered_requests() {
+        let accepts = |octets: &[u8], rule| {
+            Packet::decode(octets).is_ok_and(|packet| packet.authenticate(&secret, rule).is_ok())
+        };
+        assert!(accepts(&octets, REQUIRED));
         for bit in 0..octets.len() * 8 {
             let mut flipped = octets.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            let accepted = Packet::decode(&flipped).is_ok_and(|packet| pending.verify(packet, rule).is_ok());
-            assert!(!accepted, "bit {bit} under {rule:?}");
+            assert!(!accepts(&flipped, REQUIRED), "bit {bit} of {octets:x?}");
+        }
+    }
+}
+
+/// The Response Authenticator covers a reply by itself; a Message-Authenticator covers it once more.
+#[test]
+fn every_flipped_bit_of_a_reply_is_noticed() {
+    let secret = SharedSecret::new(b"foo");
+    let request = |with_mac: bool| {
+        let authenticator = authenticator("ac9dc16208c4c78ba12f250ac41d3641");
+        let mut builder = RequestBuilder::access_request(Identifier(0x2a), authenticator, &secret);
+        if !with_mac {
+            builder = builder.dangerous_omit_message_authenticator();
+        }
+        builder
+            .with(AttributeType::PROXY_STATE, b"p")
+            .unwrap()
+            .build()
+            .unwrap()
+    };
+    for (with_mac, style, rule) in [
+        (true, ReplyStyle::Network, REQUIRED),
+        (true, ReplyStyle::Network, LENIENT),
+        (true, ReplyStyle::Libkrad, REQUIRED),
+        (false, ReplyStyle::Network, REQUIRED),
+        (false, ReplyStyle::Libkrad, LENIENT),
+    ] {
+        let pending = request(with_mac);
+        let received = Packet::decode(pending.octets())
+            .unwrap()
+            .authenticate(&secret, LENIENT)
+            .unwrap();
+        for code in [Code::ACCESS_ACCEPT, Code::ACCESS_REJECT, Code::ACCESS_CHALLENGE] {
+            let reply = received
+                .reply(code)
+                .with(AttributeType::REPLY_MESSAGE, b"hi")
+                .and_then(|reply| reply.with(AttributeType::STATE, b"st"))
+                .unwrap();
+            let octets = reply.sign(style).unwrap();
+            let accepts = |octets: &[u8]| {
+                Packet::decode(octets).is_ok_and(|packet| pending.verify(packet, rule).is_ok())
+            };
+            assert!(accepts(&octets), "{code} {style:?} {rule:?}");
+            for bit in 0..octets.len() * 8 {
+                let mut flipped = octets.clone();
+                flipped[bit / 8] ^= 1 << (bit % 8);
+                assert!(!accepts(&flipped), "bit {bit} of {code} {style:?} under {rule:?}");
+            }
         }
     }
 }
@@ -133,23 +192,29 @@ fn message_authenticator_that_does_not_count() {
     }
 }
 
+const OTHERS: [&[u8]; 3] = [&[32, 3, b'k'], &[1, 4, b'm', b'e'], &[33, 5, 1, 2, 3]];
+
+/// A request with [`OTHERS`] and a Message-Authenticator after so many of them.
+fn with_message_authenticator_at(position: usize, secret: &str) -> Vec<u8> {
+    use hmac::{Hmac, KeyInit, Mac};
+    let zero = [&[80, 18][..], &[0; 16]].concat();
+    let mut parts = OTHERS.to_vec();
+    parts.insert(position, &zero);
+    let mut octets = append(&hex("012a0000ac9dc16208c4c78ba12f250ac41d3641"), &parts.concat());
+    let mut hmac = Hmac::<md5::Md5>::new_from_slice(secret.as_bytes()).unwrap();
+    hmac.update(&octets);
+    let value_at = 22 + parts[..position].iter().map(|part| part.len()).sum::<usize>();
+    octets[value_at..value_at + 16].copy_from_slice(&hmac.finalize().into_bytes());
+    octets
+}
+
 /// RFC 3579 §3.2 does not say where it stands, so it is verified wherever it stands, and with an empty secret
 /// too.
 #[test]
 fn message_authenticator_at_every_position() {
-    use hmac::{Hmac, KeyInit, Mac};
     for secret in ["foo", ""] {
-        let attributes = [&[32, 3, b'k'][..], &[1, 4, b'm', b'e'], &[33, 5, 1, 2, 3]];
-        for position in 0..=attributes.len() {
-            let zero = [&[80, 18][..], &[0; 16]].concat();
-            let mut parts = attributes.to_vec();
-            parts.insert(position, &zero);
-            let mut octets = append(&hex("012a0000ac9dc16208c4c78ba12f250ac41d3641"), &parts.concat());
-            let mut hmac = Hmac::<md5::Md5>::new_from_slice(secret.as_bytes()).unwrap();
-            hmac.update(&octets);
-            let value_at = 22 + parts[..position].iter().map(|part| part.len()).sum::<usize>();
-            octets[value_at..value_at + 16].copy_from_slice(&hmac.finalize().into_bytes());
-
+        for position in 0..=OTHERS.len() {
+            let octets = with_message_authenticator_at(position, secret);
             let secret = SharedSecret::new(secret.as_bytes());
             let request = Packet::decode(&octets)
                 .unwrap()

@@ -77,6 +77,23 @@ proptest! {
         prop_assert_eq!(&**request.user_password().unwrap().unwrap(), &password[..end]);
     }
 
+    /// Cut anywhere and its Length corrected, a packet is refused, or has the attributes before the cut.
+    #[test]
+    fn a_shorter_packet_has_fewer_attributes(octets in nearly_packets()) {
+        for policy in [LengthPolicy::Rfc2865, LengthPolicy::Libkrad, LengthPolicy::LibkradBefore1_22] {
+            let Ok(whole) = Packet::decode_with(&octets, policy) else { continue };
+            for length in 20..whole.octets().len() {
+                let mut shorter = whole.octets()[..length].to_vec();
+                shorter[2..4].copy_from_slice(&u16::try_from(length).unwrap().to_be_bytes());
+                if let Ok(packet) = Packet::decode_with(&shorter, policy) {
+                    let (cut, all) = (packet.attributes().iter(), whole.attributes().iter());
+                    prop_assert!(cut.clone().count() <= all.clone().count());
+                    prop_assert!(cut.zip(all).all(|(cut, all)| cut == all));
+                }
+            }
+        }
+    }
+
     #[test]
     fn hiding_is_undone(secret in vec(any::<u8>(), 0..80), authenticator: [u8; 16], password in vec(1..=u8::MAX, 0..=128)) {
         let (secret, authenticator) = (SharedSecret::new(&secret), RequestAuthenticator::from(authenticator));

@@ -63,8 +63,22 @@ fn decoding_reads_what_the_rfc_draws() {
     assert_eq!(packet.user_name(), Some(&b"alice"[..]));
     assert_eq!(packet.user_password(), Ok(Some(&b"755224"[..])));
     assert!(!format!("{packet:?}").contains("alice"));
-    for cut in 0..octets.len() {
-        assert!(Packet::decode(&octets[..cut]).is_err(), "{cut} octets");
+}
+
+#[test]
+fn truncated_at_every_length() {
+    for valid in [REQUEST, ACCEPT, MEANINGLESS] {
+        let octets = hex(valid);
+        Packet::decode(&octets).unwrap();
+        let length = u16::try_from(octets.len()).unwrap();
+        for available in 0..octets.len() {
+            let expected = if available < 20 {
+                DecodeError::Header(available)
+            } else {
+                DecodeError::Truncated { length, available }
+            };
+            assert_eq!(Packet::decode(&octets[..available]).unwrap_err(), expected);
+        }
     }
 }
 

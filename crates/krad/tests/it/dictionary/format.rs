@@ -19,35 +19,35 @@ impl DictionarySource for Files {
     }
 }
 
+/// Something of everything that a line can say.
+const EVERYTHING: &str = "# a comment\n\
+    \n\
+    VALUE Color Red 0x10 # before its attribute\n\
+    attribute Color 200 INTEGER has_tag,array\r\n\
+    ATTRIBUTE Key 201 octets[16] encrypt=2,secret\n\
+    ATTRIBUTE Extended-Attribute-1 241 extended\n\
+    ATTRIBUTE Extended-Vendor-Specific-1 241.26 evs\n\
+    ATTRIBUTE Thing 241.0x05 string\n\
+    VENDOR Acme 99999 format=2,1\n\
+    ATTRIBUTE Acme-Old 300 string Acme\n\
+    BEGIN-VENDOR acme\n\
+    ATTRIBUTE Acme-Box 1 tlv\n\
+    ATTRIBUTE Acme-Lid 1.1 date\n\
+    BEGIN-TLV Acme-Box\n\
+    ATTRIBUTE Acme-Floor 2 ifid\n\
+    END-TLV Acme-Box\n\
+    END-VENDOR Acme\n\
+    BEGIN-VENDOR Acme format=Extended-Vendor-Specific-1\n\
+    ATTRIBUTE Acme-Far 7 ether\n\
+    END-VENDOR Acme\n\
+    PROTOCOL RADIUS 1\n\
+    BEGIN-PROTOCOL RADIUS\n\
+    ATTRIBUTE Last 1000 string virtual\n\
+    END-PROTOCOL RADIUS";
+
 #[test]
 fn what_a_line_can_say() {
-    let dictionary = Dictionary::parse(
-        "# a comment\n\
-         \n\
-         VALUE Color Red 0x10 # before its attribute\n\
-         attribute Color 200 INTEGER has_tag,array\r\n\
-         ATTRIBUTE Key 201 octets[16] encrypt=2,secret\n\
-         ATTRIBUTE Extended-Attribute-1 241 extended\n\
-         ATTRIBUTE Extended-Vendor-Specific-1 241.26 evs\n\
-         ATTRIBUTE Thing 241.0x05 string\n\
-         VENDOR Acme 99999 format=2,1\n\
-         ATTRIBUTE Acme-Old 300 string Acme\n\
-         BEGIN-VENDOR acme\n\
-         ATTRIBUTE Acme-Box 1 tlv\n\
-         ATTRIBUTE Acme-Lid 1.1 date\n\
-         BEGIN-TLV Acme-Box\n\
-         ATTRIBUTE Acme-Floor 2 ifid\n\
-         END-TLV Acme-Box\n\
-         END-VENDOR Acme\n\
-         BEGIN-VENDOR Acme format=Extended-Vendor-Specific-1\n\
-         ATTRIBUTE Acme-Far 7 ether\n\
-         END-VENDOR Acme\n\
-         PROTOCOL RADIUS 1\n\
-         BEGIN-PROTOCOL RADIUS\n\
-         ATTRIBUTE Last 1000 string virtual\n\
-         END-PROTOCOL RADIUS",
-    )
-    .unwrap();
+    let dictionary = Dictionary::parse(EVERYTHING).unwrap();
     let of = |name| dictionary.by_name(name).unwrap();
     for (name, oid, data_type) in [
         ("Color", "200", DataType::Integer),
@@ -85,6 +85,31 @@ fn what_a_line_can_say() {
         ("Acme", VendorFormat::new(2, 1, false).unwrap())
     );
     assert!(dictionary.warnings().is_empty());
+}
+
+/// Cut anywhere, a dictionary is refused at the line that was cut or for a block that is open, or says what stands
+/// before the cut; of the line that was cut, one attribute at most.
+#[test]
+fn truncated_at_every_length() {
+    let whole = Dictionary::parse(EVERYTHING).unwrap();
+    let mut read = 0;
+    for length in 0..EVERYTHING.len() {
+        let text = &EVERYTHING[..length];
+        match Dictionary::parse(text) {
+            Ok(dictionary) => {
+                read += 1;
+                let others = dictionary
+                    .iter()
+                    .filter(|attribute| whole.by_oid(attribute.oid.numbers()) != Some(*attribute));
+                assert!(others.count() <= 1, "{text:?}");
+            }
+            Err(error) => {
+                let last = u64::try_from(text.split('\n').count()).unwrap();
+                assert!(error.line().is_none_or(|line| line == last), "{text:?}: {error}");
+            }
+        }
+    }
+    assert!(read > EVERYTHING.lines().count(), "{read}");
 }
 
 #[test]

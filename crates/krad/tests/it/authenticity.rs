@@ -47,10 +47,10 @@ fn pending(secret: &SharedSecret) -> PendingRequest {
 /// Status-Server, and one where it stands last.
 fn covered_requests() -> Vec<(SharedSecret, Vec<u8>)> {
     let built = |builder: RequestBuilder<'_>| builder.build().unwrap().octets().to_vec();
-    let (foo, testing) = (SharedSecret::new(b"foo"), SharedSecret::new(b"testing123"));
+    let (secret, testing) = (SharedSecret::new(b"foo"), SharedSecret::new(b"testing123"));
     let access = || {
         let authenticator = authenticator("ac9dc16208c4c78ba12f250ac41d3641");
-        RequestBuilder::access_request(Identifier(7), authenticator, &foo)
+        RequestBuilder::access_request(Identifier(7), authenticator, &secret)
     };
     let proxied = access().with(AttributeType::PROXY_STATE, b"one");
     let proxied = proxied
@@ -59,7 +59,7 @@ fn covered_requests() -> Vec<(SharedSecret, Vec<u8>)> {
     let eap = access()
         .with(AttributeType::EAP_MESSAGE, b"\x02\x01\x00\x05\x01")
         .unwrap();
-    let status = RequestBuilder::status_server(Identifier(0), [5; 16].into(), &foo);
+    let status = RequestBuilder::status_server(Identifier(0), [5; 16].into(), &secret);
     let rows = [
         built(proxied.unwrap()),
         built(eap),
@@ -71,7 +71,7 @@ fn covered_requests() -> Vec<(SharedSecret, Vec<u8>)> {
         "0121004bdfeb016b8d7c5684bc3ed5ac1387d6545012916ee376ea607f559575ed2a4e8de1f92004766d06060000000802128fca\
          c53f4f16c7fe19c01d4878e9818f01096f747075736572",
     );
-    let rows = rows.map(|octets| (foo.clone(), octets));
+    let rows = rows.map(|octets| (secret.clone(), octets));
     rows.into_iter().chain([(testing, captured)]).collect()
 }
 

@@ -249,6 +249,35 @@ proptest! {
         prop_assert!(text.bytes().all(|octet| matches!(octet, b'A'..=b'Z' | b'2'..=b'7')));
     }
 
+    /// Cut anywhere, with or without padding, the text of a key is refused or is that of the key's first octets.
+    #[test]
+    fn truncated_base32_is_total(octets in vec(any::<u8>(), 1..=40)) {
+        let text = base32::encode(&octets).to_string();
+        let padded = format!("{text:=<width$}", width = text.len().next_multiple_of(8));
+        for text in [text, padded] {
+            for len in 0..text.len() {
+                if let Ok(read) = base32::decode(&text[..len]) {
+                    prop_assert!(octets.starts_with(&read));
+                    prop_assert_eq!(read.len(), (len * 5 / 8).min(octets.len()));
+                }
+            }
+        }
+    }
+
+    /// Cut anywhere, the hexadecimal text of a key is refused or is that of the key's first octets.
+    #[test]
+    fn truncated_hex_is_total(octets in vec(any::<u8>(), 1..=40)) {
+        let text: String = octets.iter().map(|octet| format!("{octet:02x}")).collect();
+        let whole = hex::decode(&text).unwrap();
+        prop_assert_eq!(whole.as_slice(), &octets);
+        for len in 1..text.len() {
+            match hex::decode(&text[..len]) {
+                Ok(read) => prop_assert_eq!(read.as_slice(), &octets[..len / 2]),
+                Err(error) => prop_assert_eq!((error, len % 2), (HexError::OddLength, 1)),
+            }
+        }
+    }
+
     /// No two texts, in capitals and without padding, stand for the same key.
     #[test]
     fn base32_texts_are_unique(text in "[A-Z2-7]{1,40}") {

@@ -300,6 +300,73 @@ fn what_is_not_understood_is_refused() {
     }
 }
 
+/// What other apps write: read as they mean it, or refused by its name.
+#[test]
+fn the_variants_of_other_apps() {
+    let digits = |digits: u8| Totp::default().with_digits(digits.try_into().unwrap());
+    let algorithm = |algorithm| Totp::default().with_algorithm(algorithm);
+    let counter = |counter| Ok((None, Some((Hotp::default(), counter))));
+    let totp = |totp: Totp| Ok((Some(totp), None));
+    let rows = [
+        // A counter is optional with default 0 in FreeOTP, and required by Aegis.
+        ("hotp/Example:alice?secret=@", counter(0)),
+        ("hotp/Example:alice?secret=@&counter=1", counter(1)),
+        ("totp/Example:alice?secret=@", totp(Totp::default())),
+        ("totp/Example%3Aalice?secret=@", totp(Totp::default())),
+        ("totp/alice?secret=@&algorithm=SHA1", totp(Totp::default())),
+        (
+            "totp/alice?secret=@&algorithm=SHA256",
+            totp(algorithm(Algorithm::Sha256)),
+        ),
+        (
+            "totp/alice?secret=@&algorithm=SHA512",
+            totp(algorithm(Algorithm::Sha512)),
+        ),
+        (
+            "totp/alice?secret=@&algorithm=SHA224",
+            Err(UriError::Algorithm("SHA224")),
+        ),
+        (
+            "totp/alice?secret=@&algorithm=SHA384",
+            Err(UriError::Algorithm("SHA384")),
+        ),
+        (
+            "totp/alice?secret=@&algorithm=MD5",
+            Err(UriError::Algorithm("MD5")),
+        ),
+        ("totp/alice?secret=@&digits=6", totp(digits(6))),
+        ("totp/alice?secret=@&digits=7", totp(digits(7))),
+        ("totp/alice?secret=@&digits=8", totp(digits(8))),
+        ("totp/alice?secret=@&digits=9", Err(UriError::Digits(9))),
+        // FreeOTP's own parameters.
+        (
+            "totp/alice?secret=@&image=file%3A%2F%2Fa.png&color=FFFFFF&lock=false",
+            totp(Totp::default()),
+        ),
+        ("steam/alice?secret=@", Err(UriError::Vendor("steam"))),
+        ("yaotp/alice?secret=@&pin=1234", Err(UriError::Vendor("yaotp"))),
+    ];
+    for (rest, expected) in rows {
+        let text = format!("otpauth://{}", rest.replace('@', SECRET));
+        let read = OtpauthUri::parse(&text).map(|uri| (uri.to_totp(), uri.to_hotp()));
+        assert_eq!(read, expected, "{text}");
+    }
+    for (text, expected) in [
+        (
+            "motp://Example:alice?secret=0123456789abcdef",
+            UriError::Vendor("motp"),
+        ),
+        ("otpauth-migration://offline?data=CjEK", UriError::Migration),
+    ] {
+        assert_eq!(OtpauthUri::parse(text).unwrap_err(), expected, "{text}");
+    }
+    // FreeOTP takes no key of less than 128 bits; 130 bits are the fewest that base32 can write.
+    for (characters, is_taken) in [(24, false), (26, true)] {
+        let text = format!("otpauth://totp/alice?secret={}", "A".repeat(characters));
+        assert_eq!(OtpauthUri::parse(&text).is_ok(), is_taken, "{characters}");
+    }
+}
+
 #[test]
 fn short_keys_need_the_dangerous_function() {
     let text = "otpauth://totp/alice?secret=JBSWY3DPEHPK3PXP";

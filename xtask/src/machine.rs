@@ -4,30 +4,30 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail, ensure};
 
-use crate::packages::{self, Package, REQUIRED};
+use crate::packages::{self, Package};
 
-/// Installs what is missing of the Debian packages that the tests need.
+/// Installs what is missing of Debian packages.
 ///
 /// Nothing is ever skipped for want of a package: what cannot be installed is an error that says how to do it by hand.
-pub(crate) fn provide_packages() -> anyhow::Result<()> {
+pub(crate) fn provide_packages(required: &[Package]) -> anyhow::Result<()> {
     let Ok(listed) = Command::new("dpkg-query")
         .args(packages::QUERY)
-        .args(REQUIRED.map(|package| package.name))
+        .args(required.iter().map(|package| package.name))
         .stderr(Stdio::null()) // it complains about each package that is unknown; the status of the others still counts
         .output()
     else {
         bail!(
-            "this is not a Debian system; the tests need:\n{}",
-            packages::what_they_provide(&REQUIRED).trim_end()
+            "this is not a Debian system; these are needed:\n{}",
+            packages::what_they_provide(required).trim_end()
         );
     };
-    let missing = packages::missing(&REQUIRED, &String::from_utf8_lossy(&listed.stdout));
+    let missing = packages::missing(required, &String::from_utf8_lossy(&listed.stdout));
     if missing.is_empty() {
         return Ok(());
     }
     ensure!(
         succeeds("apt-get", &["--version"]),
-        "there is no apt-get; the tests still need:\n{}",
+        "there is no apt-get; these are still needed:\n{}",
         packages::what_they_provide(&missing).trim_end()
     );
     install(&missing)

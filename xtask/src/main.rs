@@ -22,7 +22,8 @@ Commands:
   test                             everything that has to hold before a change goes in: formatting, lints,
                                    documentation, unit, property, integration and end-to-end tests, doc tests;
                                    installs the Debian packages that the tests need
-  bench [FILTER]                   run the benchmarks whose names contain FILTER
+  bench [--write] [FILTER]         run all benchmarks, those of the crate FILTER, or those whose names contain FILTER, beside
+                                   the C libraries that do the same; show the crates' tables, or write them into their READMEs
   fuzz [--time SECONDS] [TARGET]   fuzz TARGET, or every target in turn, for SECONDS each (default 60);
                                    needs a nightly toolchain and cargo-fuzz
   help                             this text
@@ -46,8 +47,7 @@ fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
         ["test"] => suite::run(),
-        ["bench"] => bench::run(None),
-        ["bench", filter] => bench::run(Some(filter)),
+        ["bench", rest @ ..] => bench::run(&bench::Options::parse(rest)?),
         ["fuzz", rest @ ..] => fuzz::run(&fuzz::Options::parse(rest)?),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");

@@ -1,4 +1,4 @@
-//! Debian packages that the tests need: which, and whether they are there.
+//! Debian packages that tests and benchmarks need: which, and whether they are there.
 
 /// A Debian package and what the tests use of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +74,22 @@ pub(crate) const REQUIRED: [Package; 16] = [
     Package {
         name: "libc6-dev",
         provides: "the headers of the C library",
+    },
+];
+
+/// The C libraries that the benchmarks link, to be measured beside.
+pub(crate) const BENCHED: [Package; 3] = [
+    Package {
+        name: "liboath-dev",
+        provides: "liboath",
+    },
+    Package {
+        name: "libkrb5-dev",
+        provides: "libkrb5 and libkrb5support",
+    },
+    Package {
+        name: "libpskc-dev",
+        provides: "libpskc",
     },
 ];
 

@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 
 use crate::machine;
 use crate::outcome::{Finished, Totals, summary};
+use crate::packages::REQUIRED;
 use crate::step::{Ran, Step};
 
 /// Makes the machine ready, runs the steps up to the first that fails, and closes with a table and the sum of all tests.
@@ -15,7 +16,7 @@ use crate::step::{Ran, Step};
 /// The exit code is that of the step that failed.
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
     machine::require_components()?;
-    machine::provide_packages()?;
+    machine::provide_packages(&REQUIRED)?;
     run_steps(&steps(&crates_with_features()?), &mut std::io::stdout())
 }
 

@@ -116,9 +116,7 @@ fn keyed_over(
     secret: &SharedSecret,
 ) -> Hmac<Md5> {
     let mut hmac = secret.hmac();
-    hmac.update(&[header.code.0, header.identifier.0]);
-    hmac.update(&length.to_be_bytes());
-    hmac.update(request_authenticator.as_bytes());
+    hmac.update(&header.to_octets(length, request_authenticator));
     attributes.iter().for_each(|piece| hmac.update(piece));
     hmac
 }

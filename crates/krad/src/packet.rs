@@ -44,6 +44,22 @@ pub(crate) struct Header {
     pub(crate) authenticator: [u8; 16],
 }
 
+impl Header {
+    /// The header with this Length and another authenticator in its field: what digests begin with, in one piece, because
+    /// each piece that a digest takes costs it.
+    pub(crate) fn to_octets(
+        self,
+        length: u16,
+        authenticator: &RequestAuthenticator,
+    ) -> [u8; MIN_PACKET_LENGTH] {
+        let mut octets = [0; MIN_PACKET_LENGTH];
+        let [high, low] = length.to_be_bytes();
+        octets[..4].copy_from_slice(&[self.code.0, self.identifier.0, high, low]);
+        octets[4..].copy_from_slice(authenticator.as_bytes());
+        octets
+    }
+}
+
 impl<'a> Packet<'a> {
     /// Decodes one packet with [`LengthPolicy::Rfc2865`]. Octets beyond its Length are padding (RFC 2865 §3).
     ///

@@ -46,6 +46,7 @@ fn steps(with_features: &[String]) -> Vec<Step> {
             "cargo test --workspace --lib --bins --tests --no-fail-fast",
         ),
         Step::new("doc tests", "cargo test --workspace --doc --no-fail-fast"),
+        Step::new("simulation", "cargo run --package otp-sim -- --seeds 10000"),
     ]);
     steps
 }

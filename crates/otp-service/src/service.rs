@@ -1,8 +1,8 @@
 //! One request from its snapshot to a durable verdict.
 
-use std::{num::NonZeroUsize, sync::Arc, thread};
+use std::{num::NonZeroUsize, sync::Arc, thread, time::Duration};
 
-use otp_store::{Accept, AccountStore, Commit, Store, StoreError};
+use otp_store::{Accept, AccountStore, Commit, Snapshot, Store, StoreError};
 use otp_validation::{
     Account, Attempt, Channel, Client, Decision, PacketDigest, PasswordHash, Progress, Reason, TokenId,
     UnixTime, UserName, decide,
@@ -10,7 +10,10 @@ use otp_validation::{
 use tracing::{debug, error};
 use zeroize::Zeroizing;
 
-use crate::{Clock, password, watch::ClockWatch};
+use crate::{
+    Clock, password,
+    watch::{ClockWatch, Reading},
+};
 
 /// How often a decision is made anew because the account changed under it. Whoever loses that often is one of many
 /// requests at once for one user, and learns nothing from being refused.
@@ -93,7 +96,7 @@ impl<S: AccountStore> Service<S> {
     fn with_checker(store: S, clock: Arc<dyn Clock>, passwords: password::Checker) -> Self {
         Self {
             store,
-            watch: ClockWatch::new(Arc::clone(&clock)),
+            watch: ClockWatch::new(clock.elapsed()),
             clock,
             passwords,
         }
@@ -118,7 +121,12 @@ impl<S: AccountStore> Service<S> {
     /// What keeps the store from reading or forgetting; until it works, requests fail with
     /// [`Reason::StoreFailure`].
     pub async fn watch_clock(&self) -> Result<(), StoreError> {
-        self.watch.now(&self.store).await.map(drop)
+        let asked = self.clock.elapsed();
+        let reading = self.reading(asked, self.store.time().await?);
+        if self.watch.is_onward(reading) {
+            return Ok(());
+        }
+        self.watch.settle(&self.store, reading).await
     }
 
     /// Decides `request`; an [`Answer::Accept`] is durable when this returns.
@@ -160,8 +168,7 @@ impl<S: AccountStore> Service<S> {
         let mut checked = None;
         for round in 0..ROUNDS {
             // The clock is read anew in every round: a decision is about the moment at which it is committed.
-            let now = self.watch.now(&self.store).await?;
-            let account = self.store.account(&name).await?;
+            let (account, now) = self.snapshot(&name).await?;
             let decision = self
                 .decide(account.as_ref(), client, presented, now, &mut checked)
                 .await;
@@ -189,6 +196,36 @@ impl<S: AccountStore> Service<S> {
         })
     }
 
+    /// The account and the time of the decision, by a clock that has not gone back under what is remembered.
+    async fn snapshot(&self, name: &UserName) -> Result<(Option<Account>, UnixTime), StoreError> {
+        loop {
+            let asked = self.clock.elapsed();
+            let Snapshot { account, taken_at } = self.store.account(name).await?;
+            let reading = self.reading(asked, taken_at);
+            if self.watch.is_onward(reading) {
+                return Ok((account, reading.time));
+            }
+            self.watch.settle(&self.store, reading).await?;
+        }
+    }
+
+    /// The time, by the store's clock if it has one for all who share it, else by this machine's.
+    fn reading(&self, asked: Duration, by_store: Option<UnixTime>) -> Reading {
+        let answered = self.clock.elapsed();
+        match by_store {
+            Some(time) => Reading {
+                time,
+                asked,
+                answered,
+            },
+            None => Reading {
+                time: self.clock.now(),
+                asked: answered,
+                answered: self.clock.elapsed(),
+            },
+        }
+    }
+
     async fn decide(
         &self,
         account: Option<&Account>,
@@ -197,7 +234,7 @@ impl<S: AccountStore> Service<S> {
         now: UnixTime,
         checked: &mut Option<Checked>,
     ) -> Decision {
-        let client = &self.without_earlier_twins(client, now);
+        let client = &self.without_earlier_twins(client);
         let Some(account) = account else {
             return Decision::reject(Reason::UnknownUser);
         };
@@ -224,9 +261,10 @@ impl<S: AccountStore> Service<S> {
     ///
     /// A twin is asked for by somebody who still waits for the first answer, and nobody waits through a restart: the
     /// connections are gone. A code that was spent before the start is spent.
-    fn without_earlier_twins(&self, client: &Client, now: UnixTime) -> Client {
-        let since = self.watch.since();
-        let running = now.0.saturating_sub(since.0).saturating_sub(1);
+    fn without_earlier_twins(&self, client: &Client) -> Client {
+        // Acceptances are of whole seconds.
+        let running = self.clock.elapsed().saturating_sub(self.watch.since());
+        let running = running.as_secs().saturating_sub(1);
         let repeat_grace =
             u32::try_from(running).map_or(client.repeat_grace, |running| running.min(client.repeat_grace));
         Client {

@@ -16,6 +16,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use otp_core::{Digits, Hotp, HotpState, TokenKey, hotp};
@@ -26,11 +27,24 @@ use tempfile::TempDir;
 
 const START: UnixTime = UnixTime(1_700_000_000);
 
-struct TestClock(AtomicU64);
+/// What it shows, and what has passed.
+struct TestClock(AtomicU64, AtomicU64);
 
 impl Clock for TestClock {
     fn now(&self) -> UnixTime {
         UnixTime(self.0.load(Ordering::Relaxed))
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::from_secs(self.1.load(Ordering::Relaxed))
+    }
+}
+
+impl TestClock {
+    /// Time passes, as it does where nobody touches the clock.
+    fn pass(&self, seconds: u64) {
+        self.0.fetch_add(seconds, Ordering::Relaxed);
+        self.1.fetch_add(seconds, Ordering::Relaxed);
     }
 }
 
@@ -81,7 +95,7 @@ impl World {
             .unwrap()
             .unwrap()
             .policy();
-        let clock = Arc::new(TestClock(AtomicU64::new(START.0)));
+        let clock = Arc::new(TestClock(AtomicU64::new(START.0), AtomicU64::new(0)));
         let service = Service::new(store, Arc::clone(&clock) as Arc<dyn Clock>);
         Self {
             service,
@@ -163,7 +177,7 @@ async fn of_a_hundred_requests_with_one_code_one_is_accepted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn twins_get_one_acceptance_and_three_repetitions() {
     let world = World::new(5);
-    world.clock.0.fetch_add(60, Ordering::Relaxed);
+    world.clock.pass(60);
     let mut twins = 0;
     for round in 0..20 {
         let reasons = world.storm(&vec![code(round); 30]).await;
@@ -178,7 +192,7 @@ async fn twins_get_one_acceptance_and_three_repetitions() {
 #[tokio::test]
 async fn what_was_spent_before_the_start_has_no_twins() {
     let world = World::new(5);
-    world.clock.0.fetch_add(60, Ordering::Relaxed);
+    world.clock.pass(60);
     assert_eq!(world.ask("alice", &code(0)).await.reason, Reason::Accepted);
     assert_eq!(world.ask("alice", &code(0)).await.reason, Reason::Twin, "control");
     let store = Store::open(world.service.store().paths()).unwrap();
@@ -192,7 +206,7 @@ async fn what_was_spent_before_the_start_has_no_twins() {
             Reason::ReplayedCode,
             "{seconds} s after the start"
         );
-        world.clock.0.fetch_add(1, Ordering::Relaxed);
+        world.clock.pass(1);
     }
 }
 
@@ -209,7 +223,7 @@ async fn guesses_at_once_cost_as_much_as_one_after_the_other() {
         Reason::Locked,
         "even the right one"
     );
-    world.clock.0.fetch_add(1, Ordering::Relaxed);
+    world.clock.pass(1);
     assert_eq!(
         world.ask("alice", &code(0)).await.reason,
         Reason::Accepted,
@@ -345,6 +359,28 @@ async fn a_clock_that_was_set_back_brings_no_acceptance_back() {
     );
 }
 
+/// Every second that comes again is noticed, also the last one.
+#[tokio::test]
+async fn a_clock_that_goes_back_by_one_second_brings_no_acceptance_back() {
+    let world = World::new(5);
+    world.clock.pass(60);
+    let credential = code(0);
+    assert_eq!(world.ask("alice", &credential).await.reason, Reason::Accepted);
+    assert_eq!(
+        world.ask("alice", &credential).await.reason,
+        Reason::Twin,
+        "control"
+    );
+    // Twenty seconds later, the clock shows the second after the login.
+    world.clock.pass(20);
+    world.clock.0.fetch_sub(19, Ordering::Relaxed);
+    assert_eq!(
+        world.ask("alice", &credential).await.reason,
+        Reason::ReplayedCode,
+        "although the clock never showed less than at the login"
+    );
+}
+
 /// Twins need the grace again soon after, not only once the clock is past the start of the service.
 #[tokio::test]
 async fn a_clock_that_was_put_right_after_the_start_leaves_the_grace() {
@@ -352,7 +388,7 @@ async fn a_clock_that_was_put_right_after_the_start_leaves_the_grace() {
     assert_eq!(world.ask("alice", &code(0)).await.reason, Reason::Accepted);
     world.clock.0.fetch_sub(86_400, Ordering::Relaxed);
     assert_eq!(world.ask("alice", &code(0)).await.reason, Reason::ReplayedCode);
-    world.clock.0.fetch_add(10, Ordering::Relaxed);
+    world.clock.pass(10);
     assert_eq!(world.ask("alice", &code(1)).await.reason, Reason::Accepted);
     assert_eq!(world.ask("alice", &code(1)).await.reason, Reason::Twin);
 }

@@ -6,6 +6,18 @@ use otp_validation::{Account, AccountVersion, Decision, UnixTime, UserId, UserNa
 
 use crate::{ClientRecord, Commit, Digests, Source, Store, StoreError};
 
+/// An account as of one moment.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Everything about the user whom the name means; `None` if it means nobody.
+    pub account: Option<Account>,
+    /// When it was taken, by the store's own clock.
+    ///
+    /// `None` if whoever uses the store is on its machine, and so has the same clock. Where several machines share a store,
+    /// theirs may differ: what one of them remembers for seconds, another would take for hours.
+    pub taken_at: Option<UnixTime>,
+}
+
 /// What validation needs of a store: snapshots, commits, and the clients that may ask.
 ///
 /// A cheap handle; its clones are the same store. Every method may wait; dropping its future abandons the wait. Only
@@ -14,8 +26,11 @@ pub trait AccountStore: Clone + Send + Sync + 'static {
     /// The store's keyed digests.
     fn digests(&self) -> Digests;
 
-    /// As [`Store::account`].
-    fn account(&self, name: &UserName) -> impl Future<Output = Result<Option<Account>, StoreError>> + Send;
+    /// As [`Store::account`], and when.
+    fn account(&self, name: &UserName) -> impl Future<Output = Result<Snapshot, StoreError>> + Send;
+
+    /// The time by the store's own clock, as in [`Snapshot::taken_at`].
+    fn time(&self) -> impl Future<Output = Result<Option<UnixTime>, StoreError>> + Send;
 
     /// As [`Store::commit`].
     fn commit(
@@ -44,9 +59,15 @@ impl AccountStore for Store {
         Self::digests(self)
     }
 
-    async fn account(&self, name: &UserName) -> Result<Option<Account>, StoreError> {
+    async fn account(&self, name: &UserName) -> Result<Snapshot, StoreError> {
         let name = name.clone();
-        self.off_runtime(move |store| store.account(&name)).await
+        let account = self.off_runtime(move |store| store.account(&name)).await?;
+        let taken_at = None;
+        Ok(Snapshot { account, taken_at })
+    }
+
+    async fn time(&self) -> Result<Option<UnixTime>, StoreError> {
+        Ok(None)
     }
 
     async fn commit(

@@ -1,4 +1,18 @@
 #![doc = include_str!("../README.md")]
+//!
+//! ## Map
+//!
+//! | type | what it is |
+//! | --- | --- |
+//! | [`Store`] | the handle; clones share connections and the writer |
+//! | [`Paths`] | state directory and key file |
+//! | [`Commit`], [`Accept`] | what became of a decision; the right to send an Access-Accept, which nothing but a commit makes |
+//! | [`Digests`] | keyed digests of packets and credentials |
+//! | [`NewUser`], [`UserRecord`] | users |
+//! | [`NewToken`], [`TokenRecord`], [`MissingUsers`] | tokens |
+//! | [`NewClient`], [`ClientRecord`], [`ClientSource`], [`ClientSecret`], [`ClientSettings`], [`MessageAuthenticatorRule`], [`Source`] | who may ask, and how they are found |
+//! | [`Stats`] | figures |
+//! | [`StoreError`], [`Kind`], [`EngineError`], [`KeyId`] | what went wrong, and what to do about it |
 #![forbid(unsafe_code)]
 
 mod account;
@@ -27,7 +41,7 @@ mod user;
 mod value;
 mod writer;
 
-pub use account_store::AccountStore;
+pub use account_store::{AccountStore, Snapshot};
 pub use client::{ClientRecord, ClientSecret, ClientSource, MessageAuthenticatorRule, NewClient};
 pub use client_settings::ClientSettings;
 pub use commit::{Accept, Commit};

@@ -9,6 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use clap::Parser;
@@ -31,6 +32,10 @@ struct Still;
 impl Clock for Still {
     fn now(&self) -> UnixTime {
         NOW
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::ZERO
     }
 }
 

@@ -15,6 +15,7 @@ mod admin;
 mod clients;
 mod commits;
 mod faults;
+mod in_memory;
 mod model;
 mod processes;
 mod races;

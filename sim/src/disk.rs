@@ -1,0 +1,262 @@
+//! The store of a run: the model of `otp-store` on a disk that is slow, fails, and dies with its daemon.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use otp_service::Clock as _;
+use otp_store::{AccountStore, ClientRecord, Commit, Digests, Snapshot, Source, StoreError, model::Model};
+use otp_validation::{AccountVersion, Decision, Effect, UnixTime, UserId, UserName};
+use rand::{RngExt as _, rngs::StdRng};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+    time::{Instant, sleep},
+};
+
+use crate::{
+    clock::SimClock,
+    plan::{Control, DiskPlan},
+};
+
+/// What is durable, and how it came there.
+#[derive(Debug)]
+pub(crate) struct Disk {
+    pub(crate) model: Model,
+    /// Every commit that changed something, in the order in which they became durable.
+    pub(crate) log: Vec<Committed>,
+    /// The clock of a database that several daemons share.
+    pub(crate) clock: Option<Arc<SimClock>>,
+    plan: DiskPlan,
+    control: Control,
+    rng: StdRng,
+}
+
+/// One durable commit.
+#[derive(Clone, Debug)]
+pub(crate) struct Committed {
+    pub(crate) at: Instant,
+    pub(crate) user: UserId,
+    pub(crate) effects: Vec<Effect>,
+}
+
+/// What becomes of one operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Works,
+    Fails,
+    FailsThoughDone,
+    Kills,
+}
+
+impl Disk {
+    pub(crate) fn new(
+        mut model: Model,
+        clock: Option<Arc<SimClock>>,
+        (plan, control): (DiskPlan, Control),
+        rng: StdRng,
+    ) -> Self {
+        if control == Control::DoesNotCompare {
+            model.dangerous_stop_comparing();
+        }
+        let log = Vec::new();
+        Self {
+            model,
+            log,
+            clock,
+            plan,
+            control,
+            rng,
+        }
+    }
+
+    /// From now on, nothing goes wrong.
+    pub(crate) fn heal(&mut self) {
+        self.plan = DiskPlan {
+            slow: 0,
+            fails: 0,
+            ambiguous: 0,
+            fatal: 0,
+            latency: Duration::from_millis(1),
+        };
+    }
+
+    fn latency(&mut self) -> Duration {
+        if self.rng.random_ratio(self.plan.slow, 1000) {
+            return Duration::from_millis(self.rng.random_range(1000..6000));
+        }
+        let longest = u64::try_from(self.plan.latency.as_micros()).unwrap_or(u64::MAX);
+        Duration::from_micros(self.rng.random_range(0..=longest))
+    }
+
+    fn fate_of_read(&mut self) -> Fate {
+        if self.rng.random_ratio(self.plan.fails, 1000) {
+            Fate::Fails
+        } else {
+            Fate::Works
+        }
+    }
+
+    fn fate_of_commit(&mut self) -> Fate {
+        let lot = self.rng.random_range(0..1000);
+        let DiskPlan {
+            fails,
+            ambiguous,
+            fatal,
+            ..
+        } = self.plan;
+        if lot < fails {
+            Fate::Fails
+        } else if lot < fails + ambiguous {
+            Fate::FailsThoughDone
+        } else if lot < fails + ambiguous + fatal {
+            Fate::Kills
+        } else {
+            Fate::Works
+        }
+    }
+
+    fn commit(
+        &mut self,
+        user: UserId,
+        version: AccountVersion,
+        mut decision: Decision,
+    ) -> Result<Commit, StoreError> {
+        if self.control == Control::ForgetsVerdicts {
+            decision
+                .effects
+                .retain(|effect| !matches!(effect, Effect::Remember(_)));
+        }
+        let commit = self.model.commit(user, version, &decision)?;
+        if commit != Commit::Conflict && !decision.effects.is_empty() {
+            self.log.push(Committed {
+                at: Instant::now(),
+                user,
+                effects: decision.effects,
+            });
+        }
+        Ok(commit)
+    }
+}
+
+/// One daemon's handle on the disk. Its work goes on when nobody waits any more, and ends with the daemon.
+#[derive(Clone)]
+pub(crate) struct SimStore {
+    digests: Digests,
+    disk: Arc<Mutex<Disk>>,
+    work: Arc<Mutex<JoinSet<()>>>,
+    kill: mpsc::UnboundedSender<()>,
+}
+
+impl SimStore {
+    /// A handle for a daemon that dies when something is sent to `kill`.
+    pub(crate) fn new(disk: Arc<Mutex<Disk>>, kill: mpsc::UnboundedSender<()>) -> Self {
+        let digests = lock(&disk).model.digests();
+        Self {
+            digests,
+            disk,
+            work: Arc::default(),
+            kill,
+        }
+    }
+
+    /// The work in progress, to be ended with the daemon.
+    pub(crate) fn work(&self) -> Arc<Mutex<JoinSet<()>>> {
+        Arc::clone(&self.work)
+    }
+
+    async fn read<T>(&self, look: impl FnOnce(&mut Disk) -> T + Send) -> Result<T, StoreError> {
+        let (before, after, fate) = {
+            let mut disk = lock(&self.disk);
+            (disk.latency(), disk.latency(), disk.fate_of_read())
+        };
+        sleep(before).await;
+        if fate != Fate::Works {
+            return Err(StoreError::ReaderGone);
+        }
+        let seen = look(&mut lock(&self.disk));
+        sleep(after).await;
+        Ok(seen)
+    }
+}
+
+impl AccountStore for SimStore {
+    fn digests(&self) -> Digests {
+        self.digests.clone()
+    }
+
+    async fn account(&self, name: &UserName) -> Result<Snapshot, StoreError> {
+        let snapshot = |disk: &mut Disk| Snapshot {
+            account: disk.model.account(name),
+            taken_at: disk.clock.as_ref().map(|clock| clock.now()),
+        };
+        self.read(snapshot).await
+    }
+
+    async fn time(&self) -> Result<Option<UnixTime>, StoreError> {
+        self.read(|disk| disk.clock.as_ref().map(|clock| clock.now()))
+            .await
+    }
+
+    async fn commit(
+        &self,
+        user: UserId,
+        version: AccountVersion,
+        decision: Decision,
+    ) -> Result<Commit, StoreError> {
+        let (before, after, fate, early) = {
+            let mut disk = lock(&self.disk);
+            let early = disk.control == Control::AcknowledgesEarly;
+            (disk.latency(), disk.latency(), disk.fate_of_commit(), early)
+        };
+        let (reply, answer) = oneshot::channel();
+        let (disk, kill) = (Arc::clone(&self.disk), self.kill.clone());
+        lock(&self.work).spawn(async move {
+            sleep(before).await;
+            // Nobody would learn of the outcome: the real writer leaves such a job alone if it has not begun.
+            if reply.is_closed() {
+                return;
+            }
+            if fate == Fate::Fails {
+                let _ = reply.send(Err(StoreError::WriterGone));
+                return;
+            }
+            if early {
+                let would_be = lock(&disk).model.clone().commit(user, version, &decision);
+                let _ = reply.send(would_be);
+                sleep(Duration::from_millis(200)).await;
+                let _ = lock(&disk).commit(user, version, decision);
+                return;
+            }
+            let committed = lock(&disk).commit(user, version, decision);
+            if fate == Fate::Kills && committed.is_ok() {
+                let _ = kill.send(());
+                std::future::pending::<()>().await;
+            }
+            sleep(after).await;
+            let _ = reply.send(match fate {
+                Fate::FailsThoughDone => Err(StoreError::WriterGone),
+                _ => committed,
+            });
+        });
+        answer.await.unwrap_or(Err(StoreError::WriterGone))
+    }
+
+    async fn newest_acceptance(&self) -> Result<Option<UnixTime>, StoreError> {
+        self.read(|disk| disk.model.newest_acceptance()).await
+    }
+
+    async fn forget_acceptances(&self) -> Result<(), StoreError> {
+        self.read(|disk| disk.model.forget_acceptances()).await
+    }
+
+    async fn client_for(&self, source: &Source) -> Result<Option<Arc<ClientRecord>>, StoreError> {
+        // Out of memory, as in the real ones.
+        Ok(lock(&self.disk).model.client_for(source))
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,6 +1,6 @@
 //! From a stored value to tokens, as the KDC reads them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::str;
 
 use crate::json::{self, Member, Node, Value, until_nul};
@@ -83,7 +83,7 @@ impl UserString {
 
 /// Two tokens of the same type and username ask the same server about the same user.
 fn warn_of_repeated_tokens(tokens: &[Token], items: &[Node], warnings: &mut Vec<Warning>) {
-    let mut first_with = HashMap::new();
+    let mut first_with = BTreeMap::new();
     for (index, (token, item)) in tokens.iter().zip(items).enumerate() {
         let first = *first_with
             .entry((token.effective_type(), token.username()))
@@ -208,7 +208,7 @@ impl Reader<'_> {
         if items.is_empty() {
             self.warn(node.at, WarningKind::NoIndicators);
         }
-        let mut seen = HashSet::new();
+        let mut seen = BTreeSet::new();
         let mut indicators = Vec::with_capacity(items.len());
         for item in items {
             let indicator = self.string(item).unwrap_or_default();
@@ -216,10 +216,12 @@ impl Reader<'_> {
             if indicator.is_empty() {
                 self.warn(item.at, WarningKind::EmptyIndicator);
             }
-            if !seen.insert(indicator.clone()) {
+            indicators.push(indicator);
+        }
+        for (indicator, item) in indicators.iter().zip(items) {
+            if !seen.insert(indicator) {
                 self.warn(item.at, WarningKind::RepeatedIndicator);
             }
-            indicators.push(indicator);
         }
         Ok(indicators)
     }

@@ -11,7 +11,7 @@
 
 mod grammar;
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use crate::DecodeError;
 
@@ -89,21 +89,37 @@ pub(crate) fn is_blank(octet: &u8) -> bool {
 pub fn quote(octets: &[u8]) -> impl fmt::Display + '_ {
     fmt::from_fn(move |out| {
         out.write_str("\"")?;
-        for &octet in octets {
-            match octet {
-                b'"' => out.write_str("\\\"")?,
-                b'\\' => out.write_str("\\\\")?,
-                0x08 => out.write_str("\\b")?,
-                0x0C => out.write_str("\\f")?,
-                b'\n' => out.write_str("\\n")?,
-                b'\r' => out.write_str("\\r")?,
-                b'\t' => out.write_str("\\t")?,
-                b' '..=b'~' => write!(out, "{}", char::from(octet))?,
-                _ => write!(out, "\\u{octet:04X}")?,
+        // What needs no escape is written run by run: each write costs as much as many octets.
+        for piece in octets.split_inclusive(|octet| !is_plain(octet)) {
+            let (run, last) = match piece.split_last() {
+                Some((last, run)) if !is_plain(last) => (run, Some(*last)),
+                _ => (piece, None),
+            };
+            out.write_str(str::from_utf8(run).map_err(|_| fmt::Error)?)?; // ASCII, so there is no error
+            if let Some(octet) = last {
+                write_escape(out, octet)?;
             }
         }
         out.write_str("\"")
     })
+}
+
+/// Whether an octet stands in a canonical string as it is.
+fn is_plain(octet: &u8) -> bool {
+    matches!(octet, b' '..=b'~') && !matches!(octet, b'"' | b'\\')
+}
+
+fn write_escape(out: &mut fmt::Formatter<'_>, octet: u8) -> fmt::Result {
+    match octet {
+        b'"' => out.write_str("\\\""),
+        b'\\' => out.write_str("\\\\"),
+        0x08 => out.write_str("\\b"),
+        0x0C => out.write_str("\\f"),
+        b'\n' => out.write_str("\\n"),
+        b'\r' => out.write_str("\\r"),
+        b'\t' => out.write_str("\\t"),
+        _ => write!(out, "\\u{octet:04X}"),
+    }
 }
 
 impl fmt::Display for Value {
@@ -130,14 +146,14 @@ pub(crate) fn write_list<T>(
     items: impl IntoIterator<Item = T>,
     write_item: impl Fn(&mut fmt::Formatter<'_>, T) -> fmt::Result,
 ) -> fmt::Result {
-    write!(out, "{open}")?;
+    out.write_char(open)?;
     for (index, item) in items.into_iter().enumerate() {
         if index > 0 {
             out.write_str(",")?;
         }
         write_item(out, item)?;
     }
-    write!(out, "{close}")
+    out.write_char(close)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The grammar of the dialect.
 
 use nom::branch::alt;
-use nom::bytes::complete::{is_not, tag, take_while, take_while_m_n};
+use nom::bytes::complete::{tag, take_while, take_while_m_n, take_while1};
 use nom::character::complete::{char, digit1};
 use nom::combinator::{cut, map, opt, recognize};
 use nom::error::{ErrorKind, ParseError};
@@ -155,7 +155,7 @@ fn string(input: &[u8]) -> Parsed<'_, Vec<u8>> {
         Escaped(u8),
     }
     let piece = alt((
-        map(is_not(&b"\"\\"[..]), Piece::Raw),
+        map(take_while1(|octet| !matches!(octet, b'"' | b'\\')), Piece::Raw),
         map(preceded(char('\\'), cut(escape)), Piece::Escaped),
     ));
     let octets = fold_many0(piece, Vec::new, |mut octets, piece| {

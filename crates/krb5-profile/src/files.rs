@@ -127,6 +127,7 @@ impl FileAccess for MemoryFiles {
     }
 
     fn is_directory(&self, path: &Path) -> bool {
-        self.0.keys().any(|file| file != path && file.starts_with(path))
+        // Every path begins with the empty one, which names nothing.
+        !path.as_os_str().is_empty() && self.0.keys().any(|file| file != path && file.starts_with(path))
     }
 }

@@ -40,6 +40,90 @@ fn what_cannot_be_included_is_an_error() {
     );
 }
 
+/// The rest of the line is the name: no quotes, no home directory, no equals sign, and blanks at the end are its own.
+#[test]
+fn the_name_is_the_rest_of_the_line() {
+    for (line, name) in [
+        ("include /x", "/x"),
+        ("include\t \t/x", "/x"),
+        ("include /x ", "/x "),
+        ("include /x\r", "/x"),
+        ("include /a b", "/a b"),
+        ("include = 3", "= 3"),
+        ("include \"/x\"", "\"/x\""),
+        ("include ~/x", "~/x"),
+        ("include x", "x"),
+    ] {
+        for (before, after) in [("", ""), ("[a]\n s = {\n", " }\n"), ("[a]\n s =\n", "{\n }\n")] {
+            let text = format!("{before}{line}\n{after}");
+            let files = MemoryFiles::from([("/c", text.as_str()), (name, "[seen]\n f = 1\n")]);
+            let profile = load(&files, "/c").unwrap_or_else(|error| panic!("{text:?}: {error}"));
+            assert_eq!(profile.value(["seen", "f"]), Some(&b"1"[..]), "{text:?}");
+        }
+    }
+    // Without a blank behind it, or not in the first column, it is no directive.
+    for line in [
+        "include",
+        "includefile /x",
+        "include=/x",
+        "Include /x",
+        " include /x",
+    ] {
+        let files = MemoryFiles::from([
+            ("/c", format!("[a]\n{line}").as_str()),
+            ("/x", "[seen]\n f = 1\n"),
+        ]);
+        match load(&files, "/c") {
+            Ok(profile) => assert_eq!(profile.value(["seen", "f"]), None, "{line:?}"),
+            Err(error) => assert!(
+                matches!(error, ConfigError::RelationSyntax(_)),
+                "{line:?}: {error}"
+            ),
+        }
+    }
+    let nothing = load(&MemoryFiles::from([("/c", "include\n")]), "/c").unwrap_err();
+    assert_eq!(nothing.code(), Some(-1_429_577_728 + 31));
+}
+
+/// What may not be read is skipped while another file may; a syntax error in a later file is one of all.
+#[test]
+fn what_may_not_be_read_is_skipped_while_another_may() {
+    struct Denied(MemoryFiles);
+    impl krb5_profile::FileAccess for Denied {
+        fn read(&self, path: &std::path::Path) -> std::io::Result<Vec<u8>> {
+            if path.starts_with("/denied") {
+                return Err(ErrorKind::PermissionDenied.into());
+            }
+            self.0.read(path)
+        }
+        fn list(&self, directory: &std::path::Path) -> std::io::Result<Vec<std::ffi::OsString>> {
+            self.0.list(directory)
+        }
+        fn is_directory(&self, path: &std::path::Path) -> bool {
+            self.0.is_directory(path)
+        }
+    }
+    let files = Denied(MemoryFiles::from([("/a", "[a]\n f = 1\n"), ("/bad", "[a]\n}\n")]));
+    let load = |list: &[&str]| Profile::load(list, &files, FinalRule::Since1_22);
+    for list in [
+        &["/denied", "/a"][..],
+        &["/a", "/denied"],
+        &["/none", "/a", "/denied/x"],
+    ] {
+        assert_eq!(load(list).unwrap().value(["a", "f"]), Some(&b"1"[..]), "{list:?}");
+    }
+    let denied = load(&["/none", "/denied"]).unwrap_err();
+    assert!(matches!(
+        denied,
+        ConfigError::Read {
+            kind: ErrorKind::PermissionDenied,
+            ..
+        }
+    ));
+    assert!(load(&["/a", "/bad"]).is_err());
+    assert!(load(&["/none"]).unwrap().trees().is_empty());
+}
+
 #[test]
 fn inclusion_is_bounded() {
     let mut files = MemoryFiles::from([("/c", "include /c\n"), ("/0", "include /1\ninclude /1\n")]);

@@ -28,16 +28,13 @@ fn helper() -> PathBuf {
     program
 }
 
-#[test]
-fn generated_files_read_as_libprofile_reads_them() {
-    let directory = generate::directory();
-    let lists = generate::write_groups(directory.path(), GROUPS);
+/// What libprofile says of each list of files, in the form of [`dump`].
+fn libprofile(lists: &[Vec<String>]) -> Vec<String> {
     let mut helper = Command::new(helper())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .expect("the helper starts");
-
     let requests: String = lists.iter().map(|list| list.join(":") + "\n").collect();
     let mut stdin = helper.stdin.take().unwrap();
     let writer = std::thread::spawn(move || stdin.write_all(requests.as_bytes()));
@@ -45,18 +42,31 @@ fn generated_files_read_as_libprofile_reads_them() {
     writer.join().unwrap().unwrap();
     assert!(output.status.success(), "the helper failed: {:?}", output.status);
     let output = String::from_utf8(output.stdout).unwrap();
-    let theirs: Vec<&str> = output.split_terminator(".\n").collect();
-    assert_eq!(theirs.len(), GROUPS);
+    let dumps: Vec<String> = output.split_terminator(".\n").map(str::to_owned).collect();
+    assert_eq!(dumps.len(), lists.len());
+    dumps
+}
 
+/// Fails unless both read `list` alike; returns what they read.
+fn assert_alike(list: &[String], theirs: &str) -> String {
+    let ours = dump(&Profile::load(list, &Filesystem, FinalRule::Before1_22));
+    let shown = || {
+        list.iter()
+            .map(|file| krb5_profile::text(&std::fs::read(file).unwrap()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ours, theirs, "{list:?}: {:#?}", shown());
+    ours
+}
+
+#[test]
+fn generated_files_read_as_libprofile_reads_them() {
+    let directory = generate::directory();
+    let lists = generate::write_groups(directory.path(), GROUPS);
+    let lists: Vec<Vec<String>> = lists.into_iter().map(Vec::from).collect();
     let (mut refused, mut relations) = (0, 0);
-    for (list, theirs) in lists.iter().zip(theirs) {
-        let ours = dump(&Profile::load(list, &Filesystem, FinalRule::Before1_22));
-        let shown = || {
-            list.iter()
-                .map(|file| krb5_profile::text(&std::fs::read(file).unwrap()))
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(ours, theirs, "{list:?}: {:#?}", shown());
+    for (list, theirs) in lists.iter().zip(libprofile(&lists)) {
+        let ours = assert_alike(list, &theirs);
         refused += usize::from(ours.starts_with("error"));
         relations += ours
             .lines()
@@ -69,4 +79,37 @@ fn generated_files_read_as_libprofile_reads_them() {
         "{refused} of {GROUPS} refused"
     );
     assert!(relations > GROUPS, "{relations} relations");
+}
+
+/// A file with something of everything. `@` stands for the directory of the files.
+const EVERYTHING: &str = "free text\ninclude @/inc\n[otp]\n vpn = {\n  server = 127.0.0.1:1812 \n  secret* = \"a\\tb\\\" c\" # d\n  \
+     indicator = one\r\n; comment\n }\nincludedir @/dir\n DEFAULT =\n {\n  sub* = {\n   strip_realm = no\n  }*\n } x\n[otp]*\n \
+     vpn = {\n  indicator = two\n }\n[last]\n x = y";
+
+/// Cut anywhere, a file is often a file; then both read the same, and refuse the same where it is none.
+#[test]
+fn truncated_files_read_as_libprofile_reads_them() {
+    let directory = generate::directory();
+    let place = directory.path().to_str().unwrap();
+    std::fs::create_dir(format!("{place}/dir")).unwrap();
+    std::fs::write(format!("{place}/inc"), "[inc]\n x = {\n").unwrap();
+    std::fs::write(format!("{place}/dir/x.conf"), "[dir]\n y = 1\n").unwrap();
+    std::fs::create_dir(format!("{place}/cut")).unwrap();
+    // The place is put in after the cut: half a path may be anything.
+    let lists: Vec<Vec<String>> = (0..=EVERYTHING.len())
+        .map(|length| {
+            let file = format!("{place}/cut/{length}");
+            std::fs::write(&file, EVERYTHING[..length].replace('@', place)).unwrap();
+            vec![file]
+        })
+        .collect();
+    let mut read = 0;
+    for (list, theirs) in lists.iter().zip(libprofile(&lists)) {
+        read += usize::from(!assert_alike(list, &theirs).starts_with("error"));
+    }
+    println!(
+        "{} prefixes, {read} of them read alike, the others refused alike",
+        lists.len()
+    );
+    assert!((lists.len() / 5..lists.len() * 4 / 5).contains(&read), "{read}");
 }

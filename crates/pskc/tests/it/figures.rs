@@ -235,6 +235,27 @@ fn figure_6_altered() {
     }
 }
 
+/// Every bit of what is encrypted counts, of the wrapped MAC key, of the MAC, and of the salt.
+#[test]
+fn figure_7_altered() {
+    use base64ct::{Base64, Encoding};
+    for value in [
+        "2GTTnLwM3I4e5IO5FkufoOEiOhNj91fhKRQBtBJYluUDsPOLTfUvoU2dStyOwYZx",
+        "oTvo+S22nsmS2Z/RtcoF8Hfh+jzMe0RkiafpoDpnoZTjPYZu6V+A4aEn032yCr4f",
+        "LP6xMvjtypbfT9PdkJhBZ+D6O4w=",
+        "Ej7/PEpyEpw=",
+    ] {
+        let octets = Base64::decode_vec(value).unwrap();
+        for bit in 0..octets.len() * 8 {
+            let mut altered = octets.clone();
+            altered[bit / 8] ^= 1 << (bit % 8);
+            let xml = figure_7().replace(value, &Base64::encode_string(&altered));
+            let error = Container::decode(xml.as_bytes(), Some(&passphrase("qwerty"))).unwrap_err();
+            assert_eq!(error.problem, Problem::NotAuthentic, "bit {bit} of {value}");
+        }
+    }
+}
+
 /// Figure 7: AES-128-CBC under a key that PBKDF2 derives from "qwerty"; the prefixes are the figure's.
 pub fn figure_7() -> String {
     format!(

@@ -266,6 +266,26 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4))]
+
+    /// No container is whole before its last octet, whatever is in it.
+    #[test]
+    fn no_prefix_of_what_is_written_is_a_container(package in package(), key: [u8; 16], seed: u64) {
+        let container = Container::new(vec![package]);
+        for seal in [Seal::Plain, Seal::Key(key.to_vec())] {
+            let (xml, source) = encode(&container, &seal, "k", seed);
+            let (decoder, octets) = (Decoder::new().dangerous_allow_short_keys(), xml.trim_end().as_bytes());
+            prop_assert!(decoder.decode(octets, source.as_ref()).is_ok());
+            for len in 0..octets.len() {
+                let error = decoder.decode(&octets[..len], source.as_ref()).unwrap_err();
+                // A character may be cut, too.
+                prop_assert!(matches!(error.problem, Problem::Xml(_) | Problem::NotUtf8), "{}: {}", len, error);
+            }
+        }
+    }
+}
+
 #[test]
 fn no_prefix_is_a_container() {
     for (xml, source) in [(figure_6(), figure6_key()), (figure_7(), passphrase("qwerty"))] {

@@ -132,3 +132,42 @@ proptest! {
         }
     }
 }
+
+/// Spelled as an admin may: cut anywhere, they are refused, or only blanks and what follows a NUL were cut.
+#[test]
+fn truncated_spellings_are_refused() {
+    for text in [
+        "[]",
+        " [ { } ] \r\n",
+        "\t[ {\"type\" : \"udp\" , \"username\" : \"custom\" } ]",
+        r#"[{"t\u0079pe":"\u0061","x":[[1,{"y":null}],-007,true,false]}]"#,
+        r#"[{"type":5,"username":7,"indicators":[]},{"type":"a","type":"b"}]"#,
+        "[{}]\0[{}]",
+        "[{\"username\":\"\u{e9}\"}]",
+    ] {
+        let octets = text.as_bytes();
+        let whole = UserString::decode(octets).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let end = octets
+            .iter()
+            .position(|octet| *octet == 0)
+            .unwrap_or(octets.len());
+        let needed = octets[..end].trim_ascii_end().len();
+        for length in 0..octets.len() {
+            match UserString::decode(&octets[..length]) {
+                Ok(read) => {
+                    assert!(length >= needed, "{text}: {length} octets");
+                    assert_eq!(read.user_string, whole.user_string, "{text}: {length} octets");
+                }
+                Err(DecodeError::Empty) => assert!(octets[..length].trim_ascii().is_empty()),
+                Err(error) => {
+                    assert!(length < needed, "{text}: {length} octets: {error}");
+                    // Only an escape can end as something else than as a text that goes on.
+                    assert!(
+                        matches!(error, DecodeError::Truncated { .. } | DecodeError::Escape { .. }),
+                        "{text}: {length} octets: {error:?}"
+                    );
+                }
+            }
+        }
+    }
+}

@@ -92,6 +92,92 @@ fn servers() {
     }
 }
 
+/// Where no server is written, the KDC makes the path of the socket of the type's name.
+#[test]
+fn a_long_name_makes_a_long_socket_path() {
+    let fixed = "/run/krb5kdc/".len() + ".socket".len();
+    for (length, expected) in [(107, vec![]), (108, vec![(Rule::SocketPath, 2)])] {
+        let name = "t".repeat(length - fixed);
+        assert_eq!(found(&format!(" {name} = {{\n }}\n")), expected, "{length}");
+    }
+}
+
+/// What kdc_conf.rst and pages of old releases show.
+#[test]
+fn spellings_of_old_documentation() {
+    for (otp, expected) in [
+        // The secret itself instead of the name of a file.
+        (
+            " vpn = {\n  server = 10.0.0.1:1812\n  secret = SEmfiajf42$\n  timeout = 15\n  retries = 5\n  strip_realm = true\n }\n",
+            vec![(Rule::SecretUnreadable, 4)],
+        ),
+        (
+            " vpn = {\n  server = 10.0.0.1\n  secret = \"open sesame\"\n }\n",
+            vec![(Rule::SecretUnreadable, 4)],
+        ),
+        // A socket by its name alone, which is a host then.
+        (
+            " vpn = {\n  server = vpn.socket\n  secret = good\n }\n",
+            vec![(Rule::ServerLookup, 3)],
+        ),
+        // The IPv6 address as the documentation writes it.
+        (
+            " vpn = {\n  server = [2001:db8::1]:1812\n  secret = good\n }\n",
+            vec![(Rule::ServerIpv6, 3)],
+        ),
+        (
+            " vpn = {\n  server = radius://10.0.0.1\n  secret = good\n }\n",
+            vec![(Rule::ServerName, 3)],
+        ),
+        // Keys of the user string, and of other sections.
+        (
+            " vpn = {\n  type = x\n  username = y\n  indicators = z\n  realm = R\n }\n",
+            vec![
+                (Rule::UnknownKey, 3),
+                (Rule::UnknownKey, 4),
+                (Rule::UnknownKey, 5),
+                (Rule::UnknownKey, 6),
+            ],
+        ),
+        (" vpn = {\n  timeout = 5s\n }\n", vec![(Rule::Integer, 3)]),
+        (
+            " vpn = {\n  timeout = 5 # seconds\n }\n",
+            vec![(Rule::Integer, 3)],
+        ),
+        (
+            " vpn = {\n  strip_realm = true # no realm\n }\n",
+            vec![(Rule::Boolean, 3)],
+        ),
+        (
+            " vpn = {\n  strip_realm = enabled\n }\n",
+            vec![(Rule::Boolean, 3)],
+        ),
+    ] {
+        assert_eq!(found(otp), expected, "{otp}");
+    }
+    for secret in ["SEmfiajf42$", "\"open sesame\""] {
+        let otp = format!(" vpn = {{\n  server = 10.0.0.1\n  secret = {secret}\n }}\n");
+        let advice = report(&otp).findings()[0].advice().to_owned();
+        assert!(advice.contains("put the secret into a file"), "{advice}");
+    }
+}
+
+/// `DEFAULT` as the KDC makes it up, and as an admin may write it: with and without the realm.
+#[test]
+fn the_two_defaults_differ_in_the_realm() {
+    let strips = |otp: &str| report(otp).find(b"DEFAULT").unwrap().strip_realm();
+    assert!(!strips(""), "made up");
+    assert!(strips(" DEFAULT = {\n }\n"), "written");
+    assert!(!strips(" DEFAULT = {\n  strip_realm = no\n }\n"));
+    assert_eq!(found(" DEFAULT = {\n }\n"), [(Rule::DefaultStripRealm, 2)]);
+    for value in ["yes", "no"] {
+        assert_eq!(
+            found(&format!(" DEFAULT = {{\n  strip_realm = {value}\n }}\n")),
+            []
+        );
+    }
+}
+
 #[test]
 fn secrets() {
     let udp = "  server = 127.0.0.1\n";

@@ -18,18 +18,20 @@ fn main() -> io::Result<ExitCode> {
         eprintln!("usage: profile_dump FILE…");
         return Ok(ExitCode::from(2));
     }
-    let mut out = io::stdout().lock();
-    let refusal = match Profile::load(&files, &Filesystem, FinalRule::Before1_22) {
-        Err(error) => error.to_string(),
-        Ok(profile) if profile.trees().is_empty() => "none of the files exists".to_owned(),
-        Ok(profile) => {
-            out.write_all(&dump(&profile))?;
-            return Ok(ExitCode::SUCCESS);
-        }
+    let (text, status) = match Profile::load(&files, &Filesystem, FinalRule::Before1_22) {
+        Err(error) => (refusal(&error.to_string()), ExitCode::FAILURE),
+        Ok(profile) if profile.trees().is_empty() => (refusal("none of the files exists"), ExitCode::FAILURE),
+        Ok(profile) => (dump(&profile), ExitCode::SUCCESS),
     };
-    let refusal = [b"ERROR ", &escape(refusal.as_bytes())[..], b"\n"].concat();
-    out.write_all(&refusal)?;
-    Ok(ExitCode::FAILURE)
+    match io::stdout().lock().write_all(&text) {
+        // Whoever reads has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(status),
+        other => other.map(|()| status),
+    }
+}
+
+fn refusal(reason: &str) -> Vec<u8> {
+    [b"ERROR ", &escape(reason.as_bytes())[..], b"\n"].concat()
 }
 
 /// The lines. A list of open sections stands in for recursion, because how deep they nest is the files' choice.

@@ -12,10 +12,15 @@ use krad::{AttributeType, LengthPolicy, Packet, RequestAuthenticator, SharedSecr
 
 fn main() -> io::Result<()> {
     let mut out = io::BufWriter::new(io::stdout().lock());
-    for line in io::stdin().lock().split(b'\n') {
-        writeln!(out, "{}", dump(&line?))?;
+    let mut lines = io::stdin().lock().split(b'\n');
+    match lines
+        .try_for_each(|line| writeln!(out, "{}", dump(&line?)))
+        .and_then(|()| out.flush())
+    {
+        // Whoever reads has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
     }
-    out.flush()
 }
 
 /// The line for a line.

@@ -10,14 +10,13 @@ use std::io::{self, BufRead, Write};
 use otp_userstring::{Token, UserString};
 
 fn main() -> io::Result<()> {
-    let (mut input, mut out) = (io::stdin().lock(), io::stdout().lock());
-    let mut line = Vec::new();
-    while input.read_until(b'\n', &mut line)? > 0 {
-        let user_string = line.strip_suffix(b"\n").unwrap_or(&line);
-        writeln!(out, "{}", dump(user_string))?;
-        line.clear();
+    let mut out = io::stdout().lock();
+    let mut lines = io::stdin().lock().split(b'\n');
+    match lines.try_for_each(|line| writeln!(out, "{}", dump(&line?))) {
+        // Whoever reads has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
     }
-    out.flush()
 }
 
 fn dump(user_string: &[u8]) -> String {

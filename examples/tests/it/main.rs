@@ -10,6 +10,7 @@
     reason = "test code"
 )]
 
+mod edges;
 #[path = "../../../crates/krb5-profile/tests/it/generate.rs"]
 mod generate;
 mod profile_dump;

@@ -12,7 +12,14 @@ const GROUPS: usize = 2000;
 fn the_iterator_of_libprofile_gives_the_same_lines() {
     let directory = generate::directory();
     let mut lists: Vec<Vec<String>> = Vec::new();
-    for list in generate::write_groups(directory.path(), GROUPS) {
+    for (number, list) in generate::write_groups(directory.path(), GROUPS)
+        .iter()
+        .enumerate()
+    {
+        // A directory stands for the files in it.
+        if number.is_multiple_of(10) {
+            lists.push(vec![list[0].replace("/one", "/dir")]);
+        }
         lists.push(list[..1].to_vec());
         lists.push(list.to_vec());
     }

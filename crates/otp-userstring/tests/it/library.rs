@@ -15,7 +15,7 @@ use crate::properties::almost_json;
 const RANDOM_TEXTS: usize = 4_000;
 
 /// Texts at the edges of the dialect.
-const EDGES: [&[u8]; 32] = [
+const EDGES: [&[u8]; 34] = [
     b"",
     b" ",
     b"[]",
@@ -25,6 +25,8 @@ const EDGES: [&[u8]; 32] = [
     br#"["v1","v2",["v3","v4",["v 5"," v 7 "]],-123456789,null,true,false,123456789,""]"#,
     br#""\\abc\"\nde\b\r/\ff\tghi\u0001\u001F""#,
     br#"{"k":1,"l":2,"k":{"m":null}}"#,
+    br#"{"k":1,}"#,
+    br#"{,}"#,
     b"007",
     b"-007",
     b"-0",

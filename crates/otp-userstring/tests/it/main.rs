@@ -11,5 +11,6 @@
 
 mod kadmin;
 mod library;
+mod outcomes;
 mod properties;
 mod spelling;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kdc_otp::{Answer, Outcome};
+use kdc_otp::{Answer, Outcome, Principal};
 use krad::Code;
 use proptest::{collection::vec, prelude::*, sample::select};
 
@@ -64,5 +64,26 @@ proptest! {
         // One packet per token at most, and never more time than the types allow.
         prop_assert!(run.sent.len() <= asked);
         prop_assert!(run.took <= in_time * u32::try_from(asked).unwrap());
+    }
+}
+
+fn octets() -> impl Strategy<Value = Vec<u8>> {
+    let octet = prop_oneof![3 => any::<u8>(), 1 => select(b"/@\\\n\t\x08\0 ".to_vec())];
+    vec(octet, 0..12)
+}
+
+proptest! {
+    #[test]
+    fn principals_round_trip(components in vec(octets(), 1..4), realm in octets()) {
+        let principal = Principal::new(components, realm.clone());
+        let text = principal.unparse();
+        prop_assert_eq!(Principal::parse(&text, None).unwrap(), principal.clone());
+        // Cut anywhere, it is another principal or none.
+        for length in 0..text.len() {
+            if let Ok(other) = Principal::parse(&text[..length], Some(&realm)) {
+                prop_assert!(other.unparse().len() <= text.len() + 1 + 2 * realm.len());
+                prop_assert_eq!(Principal::parse(&other.unparse(), None).unwrap(), other);
+            }
+        }
     }
 }

@@ -11,13 +11,17 @@
     reason = "test code"
 )]
 
+mod campaign;
+mod crash;
 mod demo;
+mod disk;
 mod durability;
 mod failures;
 mod kdc;
 mod kdc_check;
 mod kdc_try;
 mod kinit;
+mod order;
 mod programs;
 mod qr;
 mod radclient;

@@ -117,7 +117,15 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    pub fn spawn(mut command: Command) -> Self {
+    /// Starts it, and waits until it is ready.
+    pub fn spawn(command: Command) -> Self {
+        let daemon = Self::spawn_unready(command);
+        daemon.wait_for("ready");
+        daemon
+    }
+
+    /// Starts it.
+    pub fn spawn_unready(mut command: Command) -> Self {
         command.env_remove("JOURNAL_STREAM").env("NO_COLOR", "1");
         let mut child = command
             .stdin(Stdio::null())
@@ -137,9 +145,22 @@ impl Daemon {
                 }
             });
         }
-        let daemon = Self { child, log };
-        daemon.wait_for("ready");
-        daemon
+        Self { child, log }
+    }
+
+    /// Whether it got as far as to listen; `false` if it ended before.
+    pub fn is_ready(&mut self) -> bool {
+        let started = Instant::now();
+        loop {
+            if self.log.lock().unwrap().iter().any(|line| line.contains("ready")) {
+                return true;
+            }
+            if self.child.try_wait().unwrap().is_some() {
+                return false;
+            }
+            assert!(started.elapsed() < PATIENCE, "neither ready nor gone");
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// The address of the UDP listener.
@@ -214,6 +235,15 @@ impl Daemon {
             .status()
             .unwrap();
         assert!(status.success(), "kill -s {signal}");
+    }
+
+    /// Waits until it has died by itself, or been killed by somebody else.
+    pub fn wait_for_death(&mut self) {
+        let started = Instant::now();
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(started.elapsed() < PATIENCE, "it lives");
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// SIGKILL: nothing is flushed, nobody is told.

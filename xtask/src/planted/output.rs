@@ -16,14 +16,19 @@ impl Tests {
         let mut tests = Self::default();
         let mut in_failures = false;
         for line in output.lines() {
-            if let Some((name, result)) = line
+            let result = line
                 .strip_prefix("test ")
-                .and_then(|rest| rest.split_once(" ... "))
-            {
-                match result {
-                    "ok" => drop(tests.passed.insert(name.to_owned())),
-                    "FAILED" => drop(tests.failed.insert(name.to_owned())),
-                    _ => {}
+                .and_then(|rest| rest.split_once(" ... "));
+            if let Some((name, result)) = result {
+                // Behind the name there may be a remark: how many inputs a corpus has, that a panic is expected.
+                let (name, _) = name.split_once(' ').unwrap_or((name, ""));
+                let set = match result {
+                    "ok" => Some(&mut tests.passed),
+                    "FAILED" => Some(&mut tests.failed),
+                    _ => None,
+                };
+                if let Some(set) = set {
+                    set.insert(name.to_owned());
                 }
             }
             in_failures = line == "failures:" || (in_failures && !line.is_empty());
@@ -48,6 +53,8 @@ mod tests {
                       test a::two ... FAILED\n\
                       test a::three ... krb5kdc: started\nFAILED\n\
                       test a::four ... ignored\n\
+                      test a::five (7 inputs) ... ok\n\
+                      test a::six - should panic ... ok\n\
                       \n\
                       failures:\n\
                       \n\
@@ -57,7 +64,10 @@ mod tests {
                       \n\
                       test result: FAILED. 1 passed; 2 failed; 1 ignored; 0 measured; 0 filtered out\n    nor this\n";
         let tests = Tests::from_output(output);
-        assert_eq!(tests.passed, ["a::one".to_owned()].into());
+        assert_eq!(
+            tests.passed,
+            ["a::one", "a::five", "a::six"].map(str::to_owned).into()
+        );
         assert_eq!(tests.failed, ["a::three".to_owned(), "a::two".to_owned()].into());
     }
 }

@@ -43,11 +43,11 @@ pub struct Filesystem;
 impl FileAccess for Filesystem {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         let limit = u64::try_from(MAX_FILE_OCTETS).unwrap_or(u64::MAX);
-        let mut octets = Vec::new();
-        match File::open(path)?
-            .take(limit.saturating_add(1))
-            .read_to_end(&mut octets)
-        {
+        let file = File::open(path)?;
+        // A file can grow while it is read, and some have no size: this only saves growing the buffer step by step.
+        let size = file.metadata().map_or(0, |metadata| metadata.len().min(limit));
+        let mut octets = Vec::with_capacity(usize::try_from(size).map_or(0, |size| size.saturating_add(1)));
+        match file.take(limit.saturating_add(1)).read_to_end(&mut octets) {
             Err(error) if error.kind() != io::ErrorKind::IsADirectory => Err(error),
             _ if octets.len() > MAX_FILE_OCTETS => Err(io::ErrorKind::FileTooLarge.into()),
             _ => Ok(octets),

@@ -49,15 +49,18 @@ pub(crate) fn pieces(octets: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
             return None;
         }
         let window = rest.get(..MAX_LINE).unwrap_or(rest);
-        let line_feed = window.iter().position(|octet| *octet == b'\n');
+        // One look at each octet, unless there is a NUL.
+        let seen = window.iter().position(|octet| matches!(octet, b'\n' | 0));
+        let line_feed = match seen.and_then(|at| window.get(at)) {
+            Some(0) => window.iter().position(|octet| *octet == b'\n'),
+            _ => seen,
+        };
         let (piece, remainder) = rest.split_at(line_feed.map_or(window.len(), |at| at.saturating_add(1)));
         let number = line;
         line = line.saturating_add(usize::from(line_feed.is_some()));
         rest = remainder;
-        Some((
-            number,
-            piece.split(|octet| *octet == 0).next().unwrap_or_default(),
-        ))
+        let visible = seen.filter(|_| seen != line_feed).unwrap_or(piece.len());
+        Some((number, piece.get(..visible).unwrap_or(piece)))
     })
 }
 
@@ -88,6 +91,10 @@ pub(crate) fn directive(piece: &[u8]) -> Option<Directive<'_>> {
             (tag(word.as_bytes()), nom::bytes::complete::take_while1(is_blank)),
             nom::combinator::rest,
         )
+    }
+    // Few lines are directives, and all lines come here.
+    if !matches!(piece.first(), Some(b'i' | b'm')) {
+        return None;
     }
     let directive: IResult<_, _> = alt((
         map(word("includedir"), |name| {

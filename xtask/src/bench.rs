@@ -19,6 +19,7 @@ use crate::step::Step;
 
 use estimates::Estimates;
 use host::Host;
+pub(crate) use host::processor_name;
 use render::{Rendered, render};
 use tables::{TABLES, Table};
 

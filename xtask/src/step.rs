@@ -15,7 +15,7 @@ pub(crate) struct Step {
     /// What it is for, in a word or two.
     pub(crate) name: &'static str,
     words: Vec<String>,
-    environment: Vec<(&'static str, &'static str)>,
+    environment: Vec<(&'static str, String)>,
 }
 
 /// What running a [`Step`] gave.
@@ -43,8 +43,8 @@ impl Step {
     }
 
     /// With an environment variable.
-    pub(crate) fn env(mut self, name: &'static str, value: &'static str) -> Self {
-        self.environment.push((name, value));
+    pub(crate) fn env(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.environment.push((name, value.into()));
         self
     }
 
@@ -63,7 +63,9 @@ impl Step {
         let (reader, writer) = std::io::pipe().context("cannot make a pipe")?;
         let mut child = {
             let mut command = Command::new(program);
-            command.args(arguments).envs(self.environment.iter().copied());
+            command
+                .args(arguments)
+                .envs(self.environment.iter().map(|(name, value)| (name, value)));
             if std::io::stdout().is_terminal() {
                 command.env("CARGO_TERM_COLOR", "always");
             }

@@ -64,6 +64,12 @@ impl Host {
     }
 }
 
+/// The name of this machine's processor, as Linux tells it.
+pub(crate) fn processor_name() -> String {
+    let (name, _) = read_processor(&fs::read_to_string("/proc/cpuinfo").unwrap_or_default());
+    name
+}
+
 fn output(program: &str, arguments: &[&str]) -> anyhow::Result<String> {
     let output = Command::new(program)
         .args(arguments)

@@ -1,0 +1,172 @@
+//! `cargo xtask crash`, `order` and `disk`: the end-to-end tests of these names, more of them than a test run has time for.
+//!
+//! What they see goes to the terminal and, a line for each campaign, into the ledger.
+
+use std::{
+    fs,
+    io::Write as _,
+    path::Path,
+    process::{Command, ExitCode},
+};
+
+use anyhow::{Context, ensure};
+
+use crate::{bench, machine, packages::REQUIRED, step::Step};
+
+/// One campaign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Campaign {
+    /// Its command, and the module of the end-to-end tests.
+    pub(crate) name: &'static str,
+    /// What says how much of it.
+    variable: &'static str,
+    by_default: u32,
+}
+
+/// All campaigns.
+const CAMPAIGNS: [Campaign; 3] = [
+    Campaign {
+        name: "crash",
+        variable: "CRASH_KILLS",
+        by_default: 200,
+    },
+    Campaign {
+        name: "order",
+        variable: "ORDER_ACCEPTS",
+        by_default: 5000,
+    },
+    Campaign {
+        name: "disk",
+        variable: "DISK_CALLS",
+        by_default: 60,
+    },
+];
+
+/// The campaign of this name.
+pub(crate) fn named(name: &str) -> Option<Campaign> {
+    CAMPAIGNS.into_iter().find(|campaign| campaign.name == name)
+}
+
+/// Every run appends to it.
+const LEDGER: &str = "docs/reliability-ledger.csv";
+const COLUMNS: &str = "commit,machine,campaign,seed,counts,seconds";
+
+/// Runs a campaign `arguments` times over: `[COUNT] [--seed SEED]`.
+pub(crate) fn run(campaign: Campaign, arguments: &[&str]) -> anyhow::Result<ExitCode> {
+    let (count, seed) = options(campaign, arguments)?;
+    machine::provide_packages(&REQUIRED)?;
+    let build = Step::new("programs", "cargo build --workspace --bins");
+    if !build.run(&mut std::io::stdout())?.status.success() {
+        return Ok(ExitCode::FAILURE);
+    }
+    let lines = Path::new("target/campaign.csv");
+    if lines.exists() {
+        fs::remove_file(lines).with_context(|| format!("cannot remove {}", lines.display()))?;
+    }
+    let here = std::env::current_dir().context("there is no working directory")?;
+    let line = format!(
+        "cargo test --package otp-radiusd --test e2e -- --nocapture {}::",
+        campaign.name
+    );
+    let mut step = Step::new(campaign.name, &line)
+        .env(campaign.variable, count.to_string())
+        .env("CAMPAIGN_LEDGER", here.join(lines).display().to_string());
+    if let Some(seed) = seed {
+        step = step.env("CAMPAIGN_SEED", seed.to_string());
+    }
+    let ran = step.run(&mut std::io::stdout())?;
+    let seen = fs::read_to_string(lines).unwrap_or_default();
+    append(&seen)?;
+    Ok(if ran.status.success() && !seen.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn options(campaign: Campaign, arguments: &[&str]) -> anyhow::Result<(u32, Option<u64>)> {
+    let number = |text: &str| {
+        text.parse()
+            .with_context(|| format!("{text}: not a number; see `cargo xtask help`"))
+    };
+    match arguments {
+        [] => Ok((campaign.by_default, None)),
+        ["--seed", seed] => Ok((
+            campaign.by_default,
+            Some(seed.parse().context("--seed needs a number")?),
+        )),
+        [count] => Ok((number(count)?, None)),
+        [count, "--seed", seed] => Ok((
+            number(count)?,
+            Some(seed.parse().context("--seed needs a number")?),
+        )),
+        _ => anyhow::bail!("cargo xtask {} [COUNT] [--seed SEED]", campaign.name),
+    }
+}
+
+/// Appends lines of campaigns to the ledger, with the commit and the machine that they were seen on.
+fn append(lines: &str) -> anyhow::Result<()> {
+    let commit = output("git", &["describe", "--always", "--dirty"])?;
+    let machine = bench::processor_name().replace(',', ";");
+    if !Path::new(LEDGER).exists() {
+        fs::write(LEDGER, format!("{COLUMNS}\n")).with_context(|| format!("cannot write {LEDGER}"))?;
+    }
+    let mut ledger = fs::OpenOptions::new()
+        .append(true)
+        .open(LEDGER)
+        .with_context(|| format!("cannot open {LEDGER}"))?;
+    for line in lines.lines() {
+        writeln!(ledger, "{commit},{machine},{line}")
+            .with_context(|| format!("cannot append to {LEDGER}"))?;
+    }
+    Ok(())
+}
+
+fn output(program: &str, arguments: &[&str]) -> anyhow::Result<String> {
+    let output = Command::new(program)
+        .args(arguments)
+        .output()
+        .with_context(|| format!("cannot start {program}"))?;
+    ensure!(output.status.success(), "{program} failed: {}", output.status);
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_much_and_from_which_seed() {
+        let crash = CAMPAIGNS[0];
+        assert_eq!(options(crash, &[]).unwrap(), (200, None));
+        assert_eq!(options(crash, &["1000"]).unwrap(), (1000, None));
+        assert_eq!(options(crash, &["--seed", "7"]).unwrap(), (200, Some(7)));
+        assert_eq!(options(crash, &["5", "--seed", "7"]).unwrap(), (5, Some(7)));
+        for wrong in [
+            &["x"][..],
+            &["--seed"],
+            &["--seed", "x"],
+            &["1", "2"],
+            &["1", "--seed"],
+        ] {
+            assert!(options(crash, wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    /// Every campaign is a module of the end-to-end tests and reads the variable that says how much.
+    #[test]
+    fn campaigns_are_there() {
+        for Campaign { name, variable, .. } in CAMPAIGNS {
+            let file = format!(
+                "{}/../bins/otp-radiusd/tests/e2e/{name}.rs",
+                env!("CARGO_MANIFEST_DIR")
+            );
+            assert!(
+                fs::read_to_string(file)
+                    .unwrap()
+                    .contains(&format!("\"{variable}\"")),
+                "{name}"
+            );
+        }
+    }
+}

@@ -243,6 +243,14 @@ impl AccountStore for SimStore {
         answer.await.unwrap_or(Err(StoreError::WriterGone))
     }
 
+    fn is_available(&self) -> bool {
+        true
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn newest_acceptance(&self) -> Result<Option<UnixTime>, StoreError> {
         self.read(|disk| disk.model.newest_acceptance()).await
     }

@@ -94,7 +94,7 @@ impl Node {
         ));
         tasks.spawn(async move {
             loop {
-                let _ = watched.watch_clock().await;
+                let _ = watched.watch().await;
                 sleep(Duration::from_secs(1)).await;
             }
         });

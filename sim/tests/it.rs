@@ -6,7 +6,10 @@ use otp_sim::{Checked, Control, run};
 #[test]
 fn a_seed_stands_for_one_run() {
     for seed in 0..40 {
-        let (one, other) = (run(seed, Control::Sound).unwrap(), run(seed, Control::Sound).unwrap());
+        let (one, other) = (
+            run(seed, Control::Sound).unwrap(),
+            run(seed, Control::Sound).unwrap(),
+        );
         assert_eq!(one.fingerprint, other.fingerprint, "seed {seed}");
         assert_eq!(one.verdict, other.verdict, "seed {seed}");
     }

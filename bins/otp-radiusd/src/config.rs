@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+};
 
 /// Where the configuration is looked for if nobody says otherwise.
 pub(crate) const DEFAULT_FILE: &str = "/etc/otp-radiusd/otp-radiusd.toml";
@@ -44,6 +47,7 @@ pub struct Config {
     /// How long a request may take, in milliseconds. An MIT KDC waits for 5,000.
     pub deadline_ms: DeadlineMillis,
     /// What is logged, and how.
+    #[serde(deserialize_with = "log_table")]
     pub log: LogConfig,
     /// The file that this was read from.
     #[serde(skip)]
@@ -75,6 +79,24 @@ pub struct LogConfig {
     pub format: LogFormat,
     /// The least severe level that is logged.
     pub level: LogLevel,
+}
+
+/// Reads a table and nothing else: derived code also takes an array for one, its values in the order of the keys.
+fn log_table<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LogConfig, D::Error> {
+    struct Table;
+
+    impl<'de> Visitor<'de> for Table {
+        type Value = LogConfig;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a table such as [log]")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<LogConfig, A::Error> {
+            LogConfig::deserialize(MapAccessDeserializer::new(map))
+        }
+    }
+    deserializer.deserialize_map(Table)
 }
 
 /// The shape of log lines on standard error.
@@ -165,14 +187,17 @@ impl TryFrom<String> for SocketMode {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        match u32::from_str_radix(&text, 8) {
-            Ok(mode) if mode & 0o600 != 0o600 => Err(format!(
+        // Digits alone: the parser would also take a sign.
+        let digits = text.bytes().all(|octet| octet.is_ascii_digit());
+        let mode = u32::from_str_radix(&text, 8).ok().filter(|_| digits);
+        match mode {
+            Some(mode) if mode & 0o600 != 0o600 => Err(format!(
                 "socket_mode {text:?} locks out the owner of the socket; write \"0600\" or \"0660\""
             )),
-            Ok(mode) if mode & 0o007 != 0 => Err(format!(
+            Some(mode) if mode & 0o007 != 0 => Err(format!(
                 "socket_mode {text:?} lets everybody in, and the socket has no shared secret; write \"0600\" or \"0660\""
             )),
-            Ok(mode) if mode <= 0o770 => Ok(Self(mode)),
+            Some(mode) if mode <= 0o770 => Ok(Self(mode)),
             _ => Err(format!(
                 "socket_mode {text:?} is not an octal mode; write \"0600\" or \"0660\""
             )),
@@ -316,6 +341,8 @@ mod tests {
         ("listen = []", &["/etc/x.toml", "`listen` is empty"]),
         ("socket_mode = \"0666\"", &["line 1", "lets everybody in", "0660"]),
         ("socket_mode = \"999\"", &["octal"]),
+        ("socket_mode = \"+600\"", &["octal"]),
+        ("log = [\"json\"]", &["line 1", "a table such as [log]"]),
         ("socket_mode = \"0\"", &["locks out the owner", "0600"]),
         ("deadline_ms = 5", &["100..=30000"]),
         ("deadline_ms = \"4s\"", &["line 1"]),

@@ -27,7 +27,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let radius = radius(store, LogReporter)?;
     let listeners = Listeners::bind(&config).await?;
     listeners.announce();
-    let watch = tokio::spawn(watch_clock(radius.service().clone()));
+    let watch = tokio::spawn(watch(radius.service().clone()));
     info!(
         state = %config.state_dir.display(),
         config = config.file.as_ref().map(|file| file.display().to_string()),
@@ -41,17 +41,17 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Notices a clock that is set back while nobody asks for anything.
-async fn watch_clock(service: Service) {
+/// Notices what happens while nobody asks for anything: a store that works again, a clock that is set back.
+async fn watch(service: Service) {
     let mut every_second = tokio::time::interval(Duration::from_secs(1));
     every_second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         every_second.tick().await;
-        if let Err(cause) = service.watch_clock().await {
+        if let Err(cause) = service.watch().await {
             // Requests say so loudly.
             debug!(
                 error = &cause as &dyn std::error::Error,
-                "the clock cannot be watched"
+                "the store does not work yet"
             );
         }
     }

@@ -210,6 +210,11 @@ impl<R: Reporter, S: AccountStore> RadiusService for Radius<R, S> {
         }
     }
 
+    /// While the store does not commit, Status-Server stays unanswered, so that a client asks another server.
+    fn is_available(&self) -> bool {
+        self.service.is_available()
+    }
+
     fn discarded(&self, peer: &Peer, client: Option<&RadiusClient>, cause: &Discard) {
         self.discards
             .count(peer, client.map(RadiusClient::name), cause, self.service.now());

@@ -112,15 +112,24 @@ impl<S: AccountStore> Service<S> {
         self.clock.now()
     }
 
-    /// Looks whether the clock was set back, and if so, makes the store forget the verdicts that may be asked for again.
+    /// Whether anybody can be accepted now: the store has committed what it was given last.
+    pub fn is_available(&self) -> bool {
+        self.store.is_available()
+    }
+
+    /// To be called about once a second: sees what requests see too, while there are none.
     ///
-    /// Every request looks as well; called about once a second, this also sees a clock that is set back while nobody asks.
+    /// A store that has failed is tried again, so that [`is_available`](Self::is_available) tells when it has recovered. A
+    /// clock that was set back makes the store forget the verdicts that may be asked for again.
     ///
     /// # Errors
     ///
-    /// What keeps the store from reading or forgetting; until it works, requests fail with
+    /// What keeps the store from committing, reading or forgetting; until it works, requests fail with
     /// [`Reason::StoreFailure`].
-    pub async fn watch_clock(&self) -> Result<(), StoreError> {
+    pub async fn watch(&self) -> Result<(), StoreError> {
+        if !self.store.is_available() {
+            self.store.check().await?;
+        }
         let asked = self.clock.elapsed();
         let reading = self.reading(asked, self.store.time().await?);
         if self.watch.is_onward(reading) {

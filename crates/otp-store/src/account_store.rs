@@ -40,6 +40,12 @@ pub trait AccountStore: Clone + Send + Sync + 'static {
         decision: Decision,
     ) -> impl Future<Output = Result<Commit, StoreError>> + Send;
 
+    /// As [`Store::is_available`].
+    fn is_available(&self) -> bool;
+
+    /// As [`Store::check`].
+    fn check(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
+
     /// As [`Store::newest_acceptance`].
     fn newest_acceptance(&self) -> impl Future<Output = Result<Option<UnixTime>, StoreError>> + Send;
 
@@ -77,6 +83,14 @@ impl AccountStore for Store {
         decision: Decision,
     ) -> Result<Commit, StoreError> {
         Self::commit(self, user, version, decision).await
+    }
+
+    fn is_available(&self) -> bool {
+        Self::is_available(self)
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.off_runtime(Self::check).await
     }
 
     async fn newest_acceptance(&self) -> Result<Option<UnixTime>, StoreError> {

@@ -9,6 +9,7 @@ use otp_validation::{AccountVersion, Decision, Effect, UnixTime, UserId};
 use rand::CryptoRng;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
+use tracing::info;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -265,19 +266,29 @@ impl Store {
         })
     }
 
+    /// Whether the last attempt to commit a decision, or a [`check`](Self::check), succeeded. So it is before the first.
+    pub fn is_available(&self) -> bool {
+        !self.0.counters.failing.load(Ordering::Relaxed)
+    }
+
     /// Whether the store commits: changes one number, and is done when that is on disk.
     ///
     /// # Errors
     ///
     /// Why it does not.
     pub fn check(&self) -> Result<(), StoreError> {
-        self.administer("committing a probe", |transaction| {
+        let checked = self.administer("committing a probe", |transaction| {
             // It goes up and down between two values, so that it never overflows.
             transaction
                 .prepare_cached("UPDATE meta SET probe = 1 - probe")?
                 .execute([])?;
             Ok(())
-        })
+        });
+        let was_failing = self.0.counters.failing.swap(checked.is_err(), Ordering::Relaxed);
+        if was_failing && checked.is_ok() {
+            info!(path = %self.0.paths.state_dir.display(), "the store commits again");
+        }
+        checked
     }
 
     /// Figures for those who watch the store.

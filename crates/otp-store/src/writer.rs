@@ -7,7 +7,7 @@ use std::{
     io,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread,
@@ -50,6 +50,8 @@ pub(crate) struct Counters {
     pub(crate) changes: AtomicU64,
     pub(crate) conflicts: AtomicU64,
     pub(crate) failed_groups: AtomicU64,
+    /// Whether the last attempt to commit, by the writer or as a probe, failed.
+    pub(crate) failing: AtomicBool,
 }
 
 impl Counters {
@@ -106,7 +108,6 @@ impl Writer {
             limits: Arc::clone(&self.limits),
             counters: Arc::clone(&self.counters),
             session: None,
-            failing: false,
             pruned_at: UnixTime(0),
         };
         // It ends by itself when the last sender is dropped and its queue is empty.
@@ -124,7 +125,6 @@ struct WriterThread {
     counters: Arc<Counters>,
     /// `None` before the first group and after a failure.
     session: Option<WriteSession>,
-    failing: bool,
     pruned_at: UnixTime,
 }
 
@@ -167,7 +167,7 @@ impl WriterThread {
     }
 
     fn succeeded(&mut self, group: Vec<Job>, outcomes: Vec<Result<Applied, StoreError>>) {
-        if std::mem::take(&mut self.failing) {
+        if self.counters.failing.swap(false, Ordering::Relaxed) {
             info!(path = %self.paths.state_dir.display(), "the store commits again");
         }
         Counters::add(&self.counters.groups, 1);
@@ -201,7 +201,7 @@ impl WriterThread {
         group.extend(self.jobs.try_iter().take(QUEUE));
         let cause = fault.during("committing");
         Counters::add(&self.counters.failed_groups, 1);
-        if !std::mem::replace(&mut self.failing, true) {
+        if !self.counters.failing.swap(true, Ordering::Relaxed) {
             error!(
                 error = &cause as &dyn std::error::Error,
                 path = %self.paths.state_dir.display(),

@@ -47,6 +47,27 @@ fn a_locked_database_rejects_and_recovers() {
     assert_eq!(daemon.count("reason=\"accepted\""), 1);
 }
 
+/// A client that watches its servers turns to another one while this one could accept nobody.
+#[test]
+fn status_server_stays_unanswered_while_the_store_fails() {
+    let system = System::new();
+    system.user_with_token("alice", SECRET, &["--type", "hotp"]);
+    let secret = system.radius_client("vpn", &[]);
+    let daemon = system.start();
+    let mut vpn = Datagrams::to(daemon.udp(), &secret);
+    assert!(vpn.status());
+
+    let foreign = rusqlite::Connection::open(system.state_dir().join("otp.db")).unwrap();
+    foreign.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    assert_eq!(vpn.ask("alice", &hotp(SECRET, 0)), Verdict::Reject);
+    assert!(!vpn.status(), "it has just failed to commit");
+
+    foreign.execute_batch("ROLLBACK").unwrap();
+    daemon.wait_for("the store commits again");
+    assert!(vpn.status(), "nobody had to ask for anything");
+    assert_eq!(vpn.ask("alice", &hotp(SECRET, 0)), Verdict::Accept);
+}
+
 #[test]
 fn a_full_disk_rejects_and_recovers() {
     let disk = SmallDisk::new();

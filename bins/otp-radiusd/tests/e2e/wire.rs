@@ -111,6 +111,28 @@ impl Datagrams {
         }
     }
 
+    /// Asks with Status-Server whether the server works (RFC 5997); `false` if it says nothing for half a second.
+    pub fn status(&mut self) -> bool {
+        self.next = self.next.wrapping_add(1);
+        let authenticator = RequestAuthenticator::random(&mut rand::rng());
+        let request = RequestBuilder::status_server(Identifier(self.next), authenticator, &self.secret);
+        let request = request.build().unwrap();
+        self.socket.send(request.octets()).unwrap();
+        self.socket
+            .set_read_timeout(Some(Duration::from_millis(500)))
+            .unwrap();
+        let mut buffer = [0; 4096];
+        let received = self.socket.recv(&mut buffer);
+        self.socket
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .unwrap();
+        received.is_ok_and(|length| {
+            let packet = Packet::decode(&buffer[..length]).unwrap();
+            let reply = request.verify(packet, MessageAuthenticatorRule::Required);
+            reply.unwrap().code() == Code::ACCESS_ACCEPT
+        })
+    }
+
     pub fn ask(&mut self, user: &str, password: &str) -> Verdict {
         self.next = self.next.wrapping_add(1);
         let authenticator = RequestAuthenticator::random(&mut rand::rng());

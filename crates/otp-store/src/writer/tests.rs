@@ -94,7 +94,6 @@ fn writer_of(store: &Store, jobs: Receiver<Job>) -> (WriterThread, Arc<Counters>
         limits: Arc::default(),
         counters: Arc::clone(&counters),
         session: None,
-        failing: false,
         pruned_at: NOW,
     };
     (thread, counters)

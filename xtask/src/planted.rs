@@ -23,8 +23,11 @@ use campaign::{Campaign, Plant};
 use output::Tests;
 use scratch::Scratch;
 
-/// Seconds after which a command is ended: a planted bug may keep a test from ever ending.
+/// Seconds after which the commands of a campaign are ended: a planted bug may keep a test from ever ending.
 const PATIENCE: u32 = 1200;
+
+/// The same on the unchanged copy, where everything that the campaign needs may have to be built first.
+const PATIENCE_WITH_BUILD: u32 = 7200;
 
 /// What became of a planted bug.
 #[derive(Debug, PartialEq, Eq)]
@@ -116,7 +119,7 @@ pub(crate) fn run(filter: Option<&str>) -> anyhow::Result<ExitCode> {
 /// Fails unless the campaign is green without any bug, and runs every test that is named.
 fn check_unchanged(scratch: &Scratch, campaign: &Campaign) -> anyhow::Result<()> {
     let log = format!("{}.unchanged", campaign.name);
-    let ran = execute(scratch, campaign, &log)?;
+    let ran = execute(scratch, campaign, &log, PATIENCE_WITH_BUILD)?;
     println!(
         "unchanged: {} tests passed ({:.0} s)",
         ran.tests.passed.len(),
@@ -148,7 +151,7 @@ fn try_plant(scratch: &Scratch, campaign: &Campaign, plant: &Plant) -> anyhow::R
         .apply(&original)
         .with_context(|| format!("{}: the plant needs care", plant.name))?;
     scratch.write(&plant.file, &planted)?;
-    let ran = execute(scratch, campaign, &plant.name);
+    let ran = execute(scratch, campaign, &plant.name, PATIENCE);
     // Restored whatever came of it: the next plant, and the next run, begin with the unchanged copy.
     scratch.write(&plant.file, &original)?;
     let ran = ran?;
@@ -184,7 +187,7 @@ struct Ran {
 }
 
 /// Runs the commands of a campaign up to the first that fails; what they print goes to the log.
-fn execute(scratch: &Scratch, campaign: &Campaign, log: &str) -> anyhow::Result<Ran> {
+fn execute(scratch: &Scratch, campaign: &Campaign, log: &str, patience: u32) -> anyhow::Result<Ran> {
     let path = scratch.log(log);
     let mut out = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
     let mut took = Duration::ZERO;
@@ -199,7 +202,7 @@ fn execute(scratch: &Scratch, campaign: &Campaign, log: &str) -> anyhow::Result<
             // It ends the processes that the command has started, too.
             .arg("timeout")
             .arg("--kill-after=10")
-            .arg(PATIENCE.to_string());
+            .arg(patience.to_string());
         for word in words {
             step = step.arg(word);
         }

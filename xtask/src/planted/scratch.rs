@@ -1,7 +1,7 @@
 //! A copy of the workspace, in which bugs may be planted.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -14,22 +14,32 @@ pub(crate) struct Scratch {
     tree: PathBuf,
     build: PathBuf,
     logs: PathBuf,
+    /// Locked: two runs would plant their bugs into each other's copy.
+    _lock: File,
 }
 
 impl Scratch {
     /// Makes `directory/tree` a copy of the workspace as it is in the current directory: what git tracks, and what is new
     /// and not ignored. Files that are the same already keep their time of modification.
     pub(crate) fn fill(directory: &Path) -> anyhow::Result<Self> {
-        let directory = std::path::absolute(directory)?;
-        let scratch = Self {
-            tree: directory.join("tree"),
-            build: directory.join("build"),
-            logs: directory.join("log"),
-        };
-        fs::create_dir_all(&scratch.tree)?;
-        fs::create_dir_all(&scratch.logs)?;
+        let scratch = Self::create(&std::path::absolute(directory)?)?;
         scratch.copy(Path::new("."))?;
         Ok(scratch)
+    }
+
+    fn create(directory: &Path) -> anyhow::Result<Self> {
+        let (tree, logs) = (directory.join("tree"), directory.join("log"));
+        fs::create_dir_all(&tree)?;
+        fs::create_dir_all(&logs)?;
+        let lock = File::create(directory.join("lock"))?;
+        lock.try_lock()
+            .with_context(|| format!("another run has its copy in {}", directory.display()))?;
+        Ok(Self {
+            tree,
+            build: directory.join("build"),
+            logs,
+            _lock: lock,
+        })
     }
 
     pub(crate) fn tree(&self) -> &Path {
@@ -153,12 +163,7 @@ mod tests {
         };
         git(&["init", "--quiet"]);
         git(&["add", "gone"]);
-        fs::create_dir_all(to.join("tree/src")).unwrap();
-        let scratch = Scratch {
-            tree: to.join("tree"),
-            build: to.join("build"),
-            logs: to.join("log"),
-        };
+        let scratch = Scratch::create(&to).unwrap();
         scratch.copy(&from).unwrap();
         assert_eq!(scratch.read("src/new.rs").unwrap(), "new");
         assert!(scratch.read("target").is_err());
@@ -185,15 +190,14 @@ mod tests {
     }
 
     #[test]
-    fn logs_have_plain_names() {
-        let scratch = Scratch {
-            tree: "t".into(),
-            build: "b".into(),
-            logs: "l".into(),
-        };
+    fn a_copy_has_one_user_and_logs_with_plain_names() {
+        let place = directory("lock");
+        let scratch = Scratch::create(&place).unwrap();
+        assert!(Scratch::create(&place).is_err());
         assert_eq!(
             scratch.log("RADIUS: codec.unchanged"),
-            Path::new("l/RADIUS--codec.unchanged.txt")
+            place.join("log/RADIUS--codec.unchanged.txt")
         );
+        fs::remove_dir_all(place).unwrap();
     }
 }

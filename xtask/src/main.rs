@@ -6,6 +6,7 @@ mod fuzz;
 mod machine;
 mod outcome;
 mod packages;
+mod planted;
 mod step;
 mod suite;
 
@@ -26,6 +27,8 @@ Commands:
                                    the C libraries that do the same; show the crates' tables, or write them into their READMEs
   fuzz [--time SECONDS] [TARGET]   fuzz TARGET, or every target in turn, for SECONDS each (default 60);
                                    needs a nightly toolchain and cargo-fuzz
+  planted [FILTER]                 plant the bugs whose names contain FILTER, one at a time, in a copy of the workspace,
+                                   and see that the tests notice each
   help                             this text
 ";
 
@@ -49,6 +52,8 @@ fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
         ["test"] => suite::run(),
         ["bench", rest @ ..] => bench::run(&bench::Options::parse(rest)?),
         ["fuzz", rest @ ..] => fuzz::run(&fuzz::Options::parse(rest)?),
+        ["planted"] => planted::run(None),
+        ["planted", filter] => planted::run(Some(filter)),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(ExitCode::SUCCESS)

@@ -5,6 +5,7 @@ mod host;
 mod render;
 mod tables;
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -22,9 +23,6 @@ use host::Host;
 pub(crate) use host::processor_name;
 use render::{Rendered, render};
 use tables::{TABLES, Table};
-
-/// Where criterion keeps what it measured.
-const CRITERION: &str = "target/criterion";
 
 /// What to measure, and where the tables go.
 #[derive(Debug, PartialEq, Eq)]
@@ -99,7 +97,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         }
     }
 
-    let estimates = Estimates::read(Path::new(CRITERION))?.since(begin);
+    let estimates = Estimates::read(&criterion_home(|name| std::env::var_os(name)))?.since(begin);
     let host = Host::of_this_machine()?;
     let mut missed = 0_usize;
     for table in tables {
@@ -140,6 +138,15 @@ fn steps(tables: &[&'static Table], filter: Option<&str>) -> Vec<Step> {
     }
     steps.insert(0, Step::new("compile", &all));
     steps
+}
+
+/// Where criterion keeps what it measured: it follows these variables, too.
+fn criterion_home(variable: impl Fn(&str) -> Option<OsString>) -> PathBuf {
+    let home = variable("CRITERION_HOME").map(PathBuf::from);
+    home.unwrap_or_else(|| {
+        let target = variable("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+        Path::new(&target).join("criterion")
+    })
 }
 
 fn readme(table: &Table) -> PathBuf {
@@ -225,6 +232,20 @@ mod tests {
                 "cargo bench --package benches --features liboath,libkrb5,libpskc --bench hotp_ratios -- 'a b'",
             ]
         );
+    }
+
+    #[test]
+    fn criterion_is_looked_for_where_it_writes() {
+        let home = |set: &[(&str, &str)]| {
+            criterion_home(|name| {
+                let found = set.iter().find(|(set, _)| *set == name)?;
+                Some(found.1.into())
+            })
+        };
+        assert_eq!(home(&[]), Path::new("target/criterion"));
+        let target = ("CARGO_TARGET_DIR", "/t");
+        assert_eq!(home(&[target]), Path::new("/t/criterion"));
+        assert_eq!(home(&[target, ("CRITERION_HOME", "/c")]), Path::new("/c"));
     }
 
     #[test]

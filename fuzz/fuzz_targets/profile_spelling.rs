@@ -1,9 +1,4 @@
-//! A profile of chosen relations in a chosen spelling reads as these relations, at their lines, under both rules of finality.
+//! Fuzzes `fuzz_checks::profile_spelling`.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-
-#[path = "../../crates/krb5-profile/tests/it/spelling.rs"]
-mod spelling;
-
-fuzz_target!(|choices: &[u8]| spelling::check(choices));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| fuzz_checks::profile_spelling::check(input));

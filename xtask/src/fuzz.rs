@@ -1,62 +1,35 @@
 //! `cargo xtask fuzz`.
 
+mod fuzzer;
+mod options;
+mod run;
+mod status;
+mod table;
+
 use std::fs;
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Stdio};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
+
+use fuzzer::Fuzzers;
+pub(crate) use options::Options;
 
 use crate::machine::succeeds;
 use crate::step::Step;
 
-/// What to fuzz, and for how long.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Options {
-    seconds: u32,
-    target: Option<String>,
-}
-
-impl Options {
-    /// Reads `[--time SECONDS] [TARGET]`.
-    pub(crate) fn parse(arguments: &[&str]) -> anyhow::Result<Self> {
-        let mut options = Self {
-            seconds: 60,
-            target: None,
-        };
-        let mut arguments = arguments.iter();
-        while let Some(&argument) = arguments.next() {
-            match argument {
-                "--time" => {
-                    let seconds = arguments.next().context("--time needs a number of seconds")?;
-                    options.seconds = seconds
-                        .parse()
-                        .ok()
-                        .filter(|&seconds| seconds > 0)
-                        .with_context(|| format!("--time {seconds}: not a number of seconds"))?;
-                }
-                _ if argument.starts_with('-') => bail!("unknown option {argument}"),
-                _ if options.target.is_some() => bail!("one target at a time; without one, all run in turn"),
-                _ => options.target = Some(argument.to_owned()),
-            }
-        }
-        Ok(options)
-    }
-}
-
-/// Fuzzes one target or all of them, up to the first finding.
+/// Builds the targets once, runs each of them for its time, findings or not, and closes with a table.
+///
+/// The exit code says whether there was a finding.
 pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let all = targets(Path::new("fuzz/fuzz_targets"))?;
-    let chosen = match &options.target {
-        Some(target) => {
-            ensure!(
-                all.contains(target),
-                "no target {target}; there are: {}",
-                all.join(", ")
-            );
-            vec![target.clone()]
-        }
-        None => all,
-    };
+    for target in &options.targets {
+        ensure!(
+            all.contains(target),
+            "no target {target}; there are: {}",
+            all.join(", ")
+        );
+    }
     ensure!(
         succeeds("cargo", &["+nightly", "--version"]),
         "fuzzing needs a nightly toolchain; run: rustup toolchain install nightly --profile minimal"
@@ -65,17 +38,28 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         succeeds("cargo", &["+nightly", "fuzz", "--version"]),
         "fuzzing needs cargo-fuzz; run: cargo install --locked cargo-fuzz"
     );
-    for target in chosen {
-        let line = format!(
-            "cargo +nightly fuzz run {target} -- -max_total_time={}",
-            options.seconds
-        );
-        let ran = Step::new("fuzz", &line).run(&mut std::io::stdout())?;
-        if !ran.status.success() {
-            return Ok(ExitCode::FAILURE);
+    let fuzzers = Fuzzers::new(&host()?);
+    let mut build = Step::new("fuzzers", &fuzzers.build_line());
+    let chosen = match options.targets.as_slice() {
+        [] => all,
+        [only] => {
+            build = build.arg(only);
+            vec![only.clone()]
         }
-    }
-    Ok(ExitCode::SUCCESS)
+        several => several.to_vec(),
+    };
+    let built = build.run(&mut std::io::stdout())?;
+    ensure!(built.status.success(), "the fuzzers were not built");
+
+    println!();
+    let ended = run::run_all(&fuzzers, chosen, options, &mut std::io::stdout())?;
+    print!("\n{}", table::table(&ended));
+    let found = ended.iter().any(|ended| ended.finding.is_some());
+    Ok(if found {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 /// The names of the targets in `directory`: one file each.
@@ -94,46 +78,23 @@ fn targets(directory: &Path) -> anyhow::Result<Vec<String>> {
     Ok(names)
 }
 
+/// The platform that the compiler runs on: sanitizers need it to be told.
+fn host() -> anyhow::Result<String> {
+    let output = Command::new("rustc")
+        .args(["+nightly", "-vV"])
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot start rustc")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    Ok(host.context("rustc does not tell its host")?.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn options_are_read() {
-        let options = |seconds, target: Option<&str>| Options {
-            seconds,
-            target: target.map(str::to_owned),
-        };
-        assert_eq!(Options::parse(&[]).unwrap(), options(60, None));
-        assert_eq!(
-            Options::parse(&["userstring"]).unwrap(),
-            options(60, Some("userstring"))
-        );
-        assert_eq!(
-            Options::parse(&["--time", "5", "a"]).unwrap(),
-            options(5, Some("a"))
-        );
-        assert_eq!(
-            Options::parse(&["a", "--time", "5"]).unwrap(),
-            options(5, Some("a"))
-        );
-    }
-
-    #[test]
-    fn wrong_options_are_refused() {
-        for wrong in [
-            &["--time"][..],
-            &["--time", "x"],
-            &["--time", "0"],
-            &["--time", "-1"],
-            &["-x"],
-            &["a", "b"],
-        ] {
-            assert!(Options::parse(wrong).is_err(), "{wrong:?}");
-        }
-    }
-
-    /// A dictionary without a target would never be used.
+    /// A dictionary without a target would never be used, and neither would a length.
     #[test]
     fn every_dictionary_has_a_target() {
         let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
@@ -144,6 +105,9 @@ mod tests {
                 all.contains(&path.file_stem().unwrap().to_string_lossy().into_owned()),
                 "{path:?}"
             );
+        }
+        for (target, _) in fuzzer::MAX_LENGTHS {
+            assert!(all.iter().any(|name| name == target), "{target}");
         }
     }
 

@@ -21,6 +21,17 @@ pub(crate) fn parse_user(text: &str) -> Result<UserName, NameError> {
     UserName::parse(text.as_bytes())
 }
 
+/// What was named on the command line, each once: the second time it might be gone.
+pub(crate) fn each_once<T: Clone + PartialEq>(named: &[T]) -> Vec<T> {
+    let mut once: Vec<T> = Vec::with_capacity(named.len());
+    for name in named {
+        if !once.contains(name) {
+            once.push(name.clone());
+        }
+    }
+    once
+}
+
 /// Reads a grammar from the command line.
 pub(crate) fn parse_grammar(text: &str) -> Result<Grammar, <Grammar as FromStr>::Err> {
     text.parse()

@@ -135,6 +135,38 @@ impl Store {
         })
     }
 
+    /// Forgets a user's failures in a row, and so ends the lock that they brought.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotFound`], or whatever keeps the store from writing.
+    pub fn unlock_user(&self, name: &UserName) -> Result<(), StoreError> {
+        self.administer("unlocking a user", |transaction| {
+            let user = find(transaction, name)?;
+            let mut statement = transaction.prepare_cached(
+                "UPDATE accounts SET otp_failures = 0, password_failures = 0, locked_until = 0 WHERE user_id = ?1",
+            )?;
+            statement.execute([user.id.0])?;
+            touch(transaction, user.id)
+        })
+    }
+
+    /// Removes a user with all tokens. Their replay state stays: the same keys, added again to anybody, start where they
+    /// ended.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotFound`], or whatever keeps the store from writing.
+    pub fn remove_user(&self, name: &UserName) -> Result<(), StoreError> {
+        self.administer("removing a user", |transaction| {
+            let user = find(transaction, name)?;
+            // Tokens, account and remembered acceptances go with it.
+            let mut statement = transaction.prepare_cached("DELETE FROM users WHERE id = ?1")?;
+            statement.execute([user.id.0])?;
+            Ok(())
+        })
+    }
+
     /// Sets or removes the moment from which the user is refused.
     ///
     /// # Errors

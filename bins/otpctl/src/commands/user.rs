@@ -10,7 +10,7 @@ use crate::{
     context::Context,
     failure::Failure,
     text::{self, ago},
-    values::{GrammarChoice, parse_grammar, parse_user},
+    values::{GrammarChoice, each_once, parse_grammar, parse_user},
     view::{TokenView, UserView},
 };
 
@@ -23,6 +23,8 @@ pub(crate) enum Command {
     Set(Set),
     Disable(Disable),
     Enable(Enable),
+    Unlock(Unlock),
+    Rm(Rm),
 }
 
 impl Command {
@@ -32,8 +34,10 @@ impl Command {
             Self::List(command) => command.run(context),
             Self::Show(command) => command.run(context),
             Self::Set(command) => command.run(context),
-            Self::Disable(Disable { names }) => set_enabled(names, false, context),
-            Self::Enable(Enable { names }) => set_enabled(names, true, context),
+            Self::Disable(Disable { names }) => change(names, Change::Disable, context),
+            Self::Enable(Enable { names }) => change(names, Change::Enable, context),
+            Self::Unlock(Unlock { names }) => change(names, Change::Unlock, context),
+            Self::Rm(Rm { names }) => change(names, Change::Remove, context),
         }
     }
 }
@@ -135,7 +139,10 @@ impl Show {
         );
         let locked = match lockout.seconds_left(now) {
             0 => "no".to_owned(),
-            seconds => format!("for {seconds} s"),
+            seconds => format!(
+                "for {seconds} s; end it: otpctl user unlock {}",
+                text::shell_word(self.name.as_str())
+            ),
         };
         let names: Vec<_> = tokens
             .iter()
@@ -231,24 +238,74 @@ pub(crate) struct Enable {
     names: Vec<UserName>,
 }
 
-fn set_enabled(names: &[UserName], enabled: bool, context: &mut Context) -> Result<Exit, Failure> {
+/// Forget failed logins, and so end the lock that they brought.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Unlock {
+    /// Names, exactly as they are stored.
+    #[arg(required = true, value_name = "NAME", value_parser = parse_user)]
+    names: Vec<UserName>,
+}
+
+/// Remove users with all their tokens.
+///
+/// Which codes were used stays known: a token that is added again with the same key does not bring them back.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Rm {
+    /// Names, exactly as they are stored.
+    #[arg(required = true, value_name = "NAME", value_parser = parse_user)]
+    names: Vec<UserName>,
+}
+
+#[derive(Clone, Copy)]
+enum Change {
+    Disable,
+    Enable,
+    Unlock,
+    Remove,
+}
+
+impl Change {
+    fn apply(self, store: &Store, name: &UserName) -> Result<(), Failure> {
+        match self {
+            Self::Disable => store.set_user_enabled(name, false)?,
+            Self::Enable => store.set_user_enabled(name, true)?,
+            Self::Unlock => store.unlock_user(name)?,
+            Self::Remove => store.remove_user(name)?,
+        }
+        Ok(())
+    }
+
+    fn done(self) -> &'static str {
+        match self {
+            Self::Disable => "Disabled",
+            Self::Enable => "Enabled",
+            Self::Unlock => "Unlocked",
+            Self::Remove => "Removed",
+        }
+    }
+}
+
+fn change(names: &[UserName], change: Change, context: &mut Context) -> Result<Exit, Failure> {
     let store = context.store()?;
+    let names = &each_once(names);
+    let found = || {
+        names
+            .iter()
+            .map(|name| find(&store, name))
+            .collect::<Result<Vec<_>, _>>()
+    };
     // A name that is wrong stops the command before anything is changed.
+    let mut users = found()?;
     for name in names {
-        find(&store, name)?;
+        change.apply(&store, name)?;
     }
-    for name in names {
-        store.set_user_enabled(name, enabled)?;
+    if !matches!(change, Change::Remove) {
+        users = found()?;
     }
-    let users = names
-        .iter()
-        .map(|name| find(&store, name))
-        .collect::<Result<Vec<_>, _>>()?;
     let views: Vec<_> = users.iter().map(UserView::new).collect();
-    let done = if enabled { "Enabled" } else { "Disabled" };
     let text: String = names
         .iter()
-        .map(|name| format!("{done} user {}.\n", text::escape(name.as_str())))
+        .map(|name| format!("{} user {}.\n", change.done(), text::escape(name.as_str())))
         .collect();
     context.result(&json!({ "users": views }), &text)?;
     Ok(Exit::Ok)

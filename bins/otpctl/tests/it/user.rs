@@ -158,6 +158,67 @@ fn users_are_disabled_all_or_none() {
 }
 
 #[test]
+fn a_lock_is_ended() {
+    let state = State::with_alice();
+    for _ in 0..5 {
+        state.run_with(["auth", "alice"], "000000").exits(1);
+    }
+    state
+        .run_with(["auth", "alice"], "755224")
+        .exits(1)
+        .prints("locked");
+    state
+        .run(["user", "show", "alice"])
+        .ok()
+        .prints("3 wrong codes")
+        .prints("end it: otpctl user unlock alice");
+    state
+        .run(["user", "unlock", "alice", "bob"])
+        .exits(3)
+        .says("there is no user bob");
+    state
+        .run(["user", "unlock", "alice"])
+        .ok()
+        .prints("Unlocked user alice.");
+    assert_eq!(
+        state.json(["user", "show", "alice"])["lockout"]["otp_failures"],
+        0
+    );
+    state.run_with(["auth", "alice"], "755224").ok();
+}
+
+#[test]
+fn users_are_removed_and_their_codes_stay_spent() {
+    let state = State::with_alice();
+    state.run_with(["auth", "alice"], "755224").ok();
+    state.run(["user", "rm", "alice", "bob"]).exits(3);
+    let removed = state.json(["user", "rm", "alice", "alice"]);
+    assert_eq!(
+        removed["users"].as_array().unwrap().len(),
+        1,
+        "named twice, removed once"
+    );
+    assert_eq!(state.json(["user", "list"])["users"], serde_json::json!([]));
+    state
+        .run(["user", "rm", "alice"])
+        .exits(3)
+        .says("there is no user alice");
+
+    state.run(["user", "add", "alice"]).ok();
+    state
+        .run_with(
+            ["token", "add", "alice", "--type", "hotp", "--secret", "--active"],
+            crate::harness::KEY,
+        )
+        .ok();
+    state
+        .run_with(["auth", "alice"], "755224")
+        .exits(1)
+        .prints("replayed-code");
+    state.run_with(["auth", "alice"], "287082").ok();
+}
+
+#[test]
 fn what_a_name_could_do_to_a_terminal_is_escaped() {
     let state = State::new();
     state.run(["user", "add", "\u{202e}ecila"]).ok();

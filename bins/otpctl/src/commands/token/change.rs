@@ -4,7 +4,10 @@ use otp_store::Store;
 use serde_json::json;
 
 use super::find;
-use crate::{Exit, context::Context, failure::Failure, text::escape, token_name::TokenName, view::TokenView};
+use crate::{
+    Exit, context::Context, failure::Failure, text::escape, token_name::TokenName, values::each_once,
+    view::TokenView,
+};
 
 /// Refuse the codes of tokens until they are enabled again.
 #[derive(Debug, clap::Args)]
@@ -79,6 +82,7 @@ impl Change {
 
 fn change(names: &[TokenName], change: Change, context: &mut Context) -> Result<Exit, Failure> {
     let store = context.store()?;
+    let names = &each_once(names);
     // A name that is wrong stops the command before anything is changed.
     let mut tokens = names
         .iter()

@@ -1,8 +1,7 @@
 use otp_core::{Hotp, HotpState, Totp, TotpState, Window};
 use otp_store::{ClientSettings, Commit, MissingUsers, NewToken, NewUser, StoreError};
 use otp_validation::{
-    Decision, Effect, Grammar, Lockout, PacketDigest, PasswordHash, Reason, TokenMode, TokenStatus, Twin,
-    Verdict, prove,
+    Decision, Effect, Grammar, Lockout, PasswordHash, Reason, TokenMode, TokenStatus, Verdict, prove,
 };
 
 use crate::support::{
@@ -169,38 +168,6 @@ fn the_same_packet_and_twins_get_the_verdict_that_there_was() {
         (1, 3)
     );
     assert_eq!(next_counter(&fixture.store, "alice"), 1);
-}
-
-#[test]
-fn nobody_has_a_twin_in_another_account() {
-    let mut fixture = Fixture::new();
-    fixture.add_hotp("alice", "key ring", SEED, 0);
-    fixture.add_hotp("bob", "key ring", b"another seed of 160b", 0);
-    let code = code(SEED, 0);
-    assert!(attempt(&fixture.store, "alice", &kdc(), &code, b"first").0);
-    let of = fixture
-        .store
-        .account(&name("alice"))
-        .unwrap()
-        .unwrap()
-        .acceptances[0]
-        .packet;
-    let (at, rejected) = decision(&fixture.store, "bob", &kdc(), &code, b"second");
-    let packet = PacketDigest([9; 32]);
-    let twin = Decision {
-        verdict: Verdict::Accept,
-        reason: Reason::Twin,
-        token: Some(fixture.store.account(&name("bob")).unwrap().unwrap().tokens[0].id),
-        effects: vec![Effect::Twin {
-            of,
-            twin: Twin {
-                packet,
-                channel: None,
-            },
-        }],
-    };
-    assert_eq!(rejected.verdict, Verdict::Reject);
-    assert_eq!(commit(&fixture.store, at, twin).unwrap(), Commit::Conflict);
 }
 
 #[test]

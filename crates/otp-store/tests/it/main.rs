@@ -14,6 +14,7 @@
 mod admin;
 mod clients;
 mod commits;
+mod conflicts;
 mod faults;
 mod in_memory;
 mod model;

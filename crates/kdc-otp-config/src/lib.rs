@@ -1,4 +1,17 @@
 #![doc = include_str!("../README.md")]
+//!
+//! ## Map
+//!
+//! | type | what it is |
+//! | --- | --- |
+//! | [`check`] | files in, a [`Report`] out: an [`Outcome`] and [`Finding`]s |
+//! | [`Outcome`] | what the KDC does: ready with these [`TokenType`]s, running without OTP ([`InitError`]), or not starting |
+//! | [`Finding`], [`Rule`], [`Severity`] | what is wrong, in which file and line, and what to write instead |
+//! | [`decode`] | only what the KDC does: types, or the first mistake |
+//! | [`Schedule`], [`Hazard`] | what `timeout` and `retries` amount to |
+//! | [`Secret`] | the first line of a secret file, zeroized on drop |
+//! | [`KdcBuild`] | the directories and the version of the KDC: [`debian`](KdcBuild::debian), [`fedora`](KdcBuild::fedora), or your own |
+//! | [`FileAccess`] | the door to files: [`Filesystem`], or [`MemoryFiles`] in tests |
 #![forbid(unsafe_code)]
 
 mod check;

@@ -1,4 +1,25 @@
 #![doc = include_str!("../README.md")]
+//!
+//! ## Map
+//!
+//! | you have | you want | use |
+//! | --- | --- | --- |
+//! | octets of a datagram | a packet | [`Packet::decode`] |
+//! | octets of a stream | the packets in it | [`StreamDecoder`], [`bytes_needed`] |
+//! | octets that a KDC would take | a packet | [`Packet::decode_with`] and a [`LengthPolicy`] |
+//! | a [`Packet`] from a client | a [`Request`] | [`Packet::authenticate`] with a [`MessageAuthenticatorRule`] |
+//! | a [`Request`] | its user, password, attributes | [`user_name`](Request::user_name), [`user_password`](Request::user_password), [`attributes`](Request::attributes), … |
+//! | a [`Request`] with CHAP | whether a code answers it | [`Request::chap`], [`Chap::matches`] |
+//! | a Vendor-Specific value | the vendor's attributes | [`VendorSpecific`] with a [`VendorFormat`] |
+//! | a tunnel attribute | its tag and value | [`Tagged`] |
+//! | an attribute | its name and value as people read them | [`dictionary::Dictionary::display`] |
+//! | FreeRADIUS's dictionaries, or your own | names for numbers, both ways | [`dictionary::Dictionary::load`] |
+//! | a [`Request`] to keep | one that owns its octets | [`Request::to_buf`] |
+//! | a [`Request`] | the octets of the reply | [`Request::reply`], [`ReplyBuilder::sign`] with a [`ReplyStyle`] |
+//! | a user and a password | an outcome, from the first server that replies | [`RequestTemplate`], [`Remote`], [`Transaction`] |
+//! | a user and a password | one packet to send | [`RequestBuilder`] |
+//! | a [`Packet`] from a server | a [`Reply`] | [`PendingRequest::verify`], as [`Transaction`] does |
+//! | a TLS connection with ALPN | RADIUS/1.1: Tokens, no MD5 (RFC 9765) | [`radius11`] |
 #![forbid(unsafe_code)]
 
 mod attribute;

@@ -1,4 +1,17 @@
 #![doc = include_str!("../README.md")]
+//!
+//! ## Map
+//!
+//! | type | what it is |
+//! | --- | --- |
+//! | [`Profile`] | the files of a search path, merged; queries as in `profile.h` |
+//! | [`Tree`], [`Section`], [`Relation`], [`Child`] | what one file says, for programs that look further than queries do; [`Tree::to_octets`] writes it |
+//! | [`Position`] | file and line |
+//! | [`FinalRule`] | what `*` means: up to krb5 1.21, or since 1.22 |
+//! | [`FileAccess`] | the door to files: [`Filesystem`], or [`MemoryFiles`] in tests |
+//! | [`ConfigError`], [`ValueError`] | what is wrong, where, and the code that libprofile returns for it |
+//! | [`search_path`], [`kdc_search_path`] | which files a program reads, from `KRB5_CONFIG` and `KRB5_KDC_PROFILE` |
+//! | [`boolean`], [`integer`] | the typed values, from octets |
 #![forbid(unsafe_code)]
 
 mod error;

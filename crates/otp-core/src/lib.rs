@@ -1,4 +1,20 @@
 #![doc = include_str!("../README.md")]
+//!
+//! ## Map
+//!
+//! | Type | What it is |
+//! | --- | --- |
+//! | [`TokenKey`] | the shared secret `K`; wiped on drop, never printed; [`base32`] and [`hex`] read its texts |
+//! | [`Algorithm`], [`Digits`] | SHA-1, SHA-256, SHA-512; 6 to 8 digits |
+//! | [`Otp`] | one value; compared in constant time, never printed by `Debug` |
+//! | [`Hotp`], [`HotpState`], [`HotpMatch`] | counter tokens: [`generate`](Hotp::generate), [`verify`](Hotp::verify) with look-ahead, [`resynchronize`](Hotp::resynchronize), [`diagnose`](Hotp::diagnose) |
+//! | [`Totp`], [`TotpState`], [`TotpMatch`], [`TimeStep`] | time-based tokens: the same, with learned drift |
+//! | [`Window`], [`Verdict`] | how far a search goes, and what it found |
+//! | [`Prepared`] | a token that has absorbed its key, for servers that keep it: half of the work of a code |
+//! | [`Lanes`] | how many codes a search computes at once: 1, 8 (AVX2) or 16 (AVX-512) |
+//! | [`Mistake`] | what an app did wrong at enrolment: "the app computes with SHA1" |
+//! | [`OtpauthUri`] | `otpauth://` URIs, written and read |
+//! | [`Migration`](uri::migration::Migration) | `otpauth-migration://` exports of whole apps, written and read |
 #![no_std]
 #![deny(unsafe_code)]
 

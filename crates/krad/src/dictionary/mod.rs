@@ -1,4 +1,9 @@
 //! Names of attributes and values, from dictionary files in the format of FreeRADIUS 3.
+//!
+//! [`Dictionary::core`] needs no file. [`Dictionary::load`] reads a file and those that it includes, through a
+//! [`DictionarySource`], whole or not at all: what is wrong is a [`DictionaryError`] with file, line and remedy.
+//! [`Dictionary::display`] shows an attribute for a log, [`Dictionary::expand`] takes one apart that others are nested
+//! in (RFC 2865 §5.26, RFC 6929).
 
 mod definition;
 mod display;

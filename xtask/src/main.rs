@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod check;
 mod fuzz;
 mod machine;
 mod outcome;
@@ -29,6 +30,10 @@ Commands:
                                    needs a nightly toolchain and cargo-fuzz
   planted [FILTER]                 plant the bugs whose names contain FILTER, one at a time, in a copy of the workspace,
                                    and see that the tests notice each
+  check                            what has to hold before a release: licences and sources of dependencies, each feature
+                                   alone, no_std, documentation as docs.rs builds it, every package packed and built
+                                   from its archive with its tests, and with its oldest dependencies; needs cargo-deny
+                                   and a nightly toolchain
   help                             this text
 ";
 
@@ -54,6 +59,7 @@ fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
         ["fuzz", rest @ ..] => fuzz::run(&fuzz::Options::parse(rest)?),
         ["planted"] => planted::run(None),
         ["planted", filter] => planted::run(Some(filter)),
+        ["check"] => check::run(),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(ExitCode::SUCCESS)

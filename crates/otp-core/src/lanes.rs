@@ -8,7 +8,10 @@
 //! compiler spills of them; neither path can wipe those. Nothing is stored but the truncated values.
 
 use crate::hmac_sha1::HmacSha1;
+use crate::search;
 
+#[cfg(target_arch = "x86_64")]
+mod schedule;
 #[cfg(target_arch = "x86_64")]
 #[expect(
     unsafe_code,
@@ -17,7 +20,20 @@ use crate::hmac_sha1::HmacSha1;
 mod x86_64;
 
 #[cfg(target_arch = "x86_64")]
+pub(crate) use schedule::Shared;
+#[cfg(target_arch = "x86_64")]
 pub(crate) use x86_64::ShaNi;
+
+/// What the lanes of a search share: nothing without lanes.
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) struct Shared;
+
+#[cfg(not(target_arch = "x86_64"))]
+impl Shared {
+    pub(crate) fn new() -> Self {
+        Self
+    }
+}
 
 /// How many moving factors a search with HMAC-SHA-1 computes at once, the fewest first.
 ///
@@ -89,16 +105,34 @@ impl Detected {
         }
     }
 
-    /// Fills in the truncated HMACs of the counters from `first` on.
-    pub(crate) fn fill(self, mac: &HmacSha1, first: u64, values: &mut [u32]) {
+    /// Fills in the truncated HMACs of the counters from `first` on. Handed from one call to the next,
+    /// `shared` saves work where the counters follow each other.
+    #[cfg_attr(
+        not(target_arch = "x86_64"),
+        expect(unused_variables, reason = "there are no lanes")
+    )]
+    pub(crate) fn fill(self, mac: &HmacSha1, shared: &mut Shared, first: u64, values: &mut [u32]) {
         match self {
             Self::One => one_by_one(mac, first, values),
             #[cfg(target_arch = "x86_64")]
-            Self::Eight(avx2) => by_register(mac, first, values, |first| avx2.truncated(mac, first)),
+            Self::Eight(avx2) => {
+                by_register(mac, first, values, |first| avx2.truncated(mac, shared, first));
+            }
             #[cfg(target_arch = "x86_64")]
             Self::Sixteen(avx512) => {
-                by_register(mac, first, values, |first| avx512.truncated(mac, first));
+                by_register(mac, first, values, |first| avx512.truncated(mac, shared, first));
             }
+        }
+    }
+
+    /// [`search::multiples`], by registers if there are any.
+    pub(crate) fn multiples<const D: u32>(self, values: &[u32], number: u32) -> u64 {
+        match self {
+            Self::One => search::multiples::<D>(values, number),
+            #[cfg(target_arch = "x86_64")]
+            Self::Eight(avx2) => avx2.multiples::<D>(values, number),
+            #[cfg(target_arch = "x86_64")]
+            Self::Sixteen(avx512) => avx512.multiples::<D>(values, number),
         }
     }
 }
@@ -110,7 +144,7 @@ fn by_register<const LANES: usize>(
     mac: &HmacSha1,
     first: u64,
     values: &mut [u32],
-    truncated: impl Fn(u64) -> [u32; LANES],
+    mut truncated: impl FnMut(u64) -> [u32; LANES],
 ) {
     let (mut next, mut rest) = (first, values);
     while !rest.is_empty() {
@@ -121,7 +155,9 @@ fn by_register<const LANES: usize>(
         let Some((values, later)) = rest.split_at_mut_checked(len) else {
             return;
         };
-        if len < WORTHWHILE {
+        if let Some(all) = values.as_mut_array() {
+            *all = truncated(start);
+        } else if len < WORTHWHILE {
             one_by_one(mac, next, values);
         } else {
             let computed = truncated(start).into_iter().skip(lane);

@@ -5,7 +5,7 @@ use sha2::{Sha256, Sha512};
 use zeroize::Zeroize;
 
 use crate::hmac_sha1::HmacSha1;
-use crate::lanes::Detected;
+use crate::lanes::{Detected, Shared};
 use crate::search::{BLOCK, Block};
 use crate::{Algorithm, Lanes, TokenKey};
 
@@ -27,9 +27,13 @@ impl KeyedMac {
 
     /// How many moving factors a search computes at once.
     pub(crate) fn lanes(&self) -> Lanes {
+        self.detected().lanes()
+    }
+
+    fn detected(&self) -> Detected {
         match self {
-            Self::Sha1(_, lanes) => lanes.lanes(),
-            Self::Sha256(_) | Self::Sha512(_) => Lanes::One,
+            Self::Sha1(_, lanes) => *lanes,
+            Self::Sha256(_) | Self::Sha512(_) => Detected::One,
         }
     }
 
@@ -51,25 +55,34 @@ impl KeyedMac {
     /// Computes the truncated HMACs of `first ..= last` and hands them on in ascending order, a block at a
     /// time.
     pub(crate) fn for_each_block(&self, first: u64, last: u64, mut take: impl FnMut(Block<'_>)) {
-        let mut values = [0; BLOCK];
+        let (mut values, mut shared) = ([0; BLOCK], Shared::new());
         let mut next = Some(first);
         while let Some(first) = next.filter(|first| *first <= last) {
-            // Blocks end where registers end.
+            // Blocks end where groups end.
             let end = first | (BLOCK as u64 - 1);
             let len = end.min(last).abs_diff(first).saturating_add(1);
             let len = usize::try_from(len).unwrap_or(BLOCK);
-            let values = values.get_mut(..len).unwrap_or_default();
-            self.fill(first, values);
-            take(Block { first, values });
+            self.fill(&mut shared, first, values.get_mut(..len).unwrap_or_default());
+            take(Block {
+                first,
+                len,
+                values: &values,
+                lanes: self.detected(),
+            });
             next = end.checked_add(1);
         }
-        values.zeroize();
+        // The most that were filled in.
+        let used = usize::try_from(last.abs_diff(first))
+            .unwrap_or(BLOCK)
+            .saturating_add(1)
+            .min(BLOCK);
+        values.get_mut(..used).unwrap_or_default().zeroize();
     }
 
     /// Fills in the truncated HMACs of the moving factors from `first` on.
-    fn fill(&self, first: u64, values: &mut [u32]) {
+    fn fill(&self, shared: &mut Shared, first: u64, values: &mut [u32]) {
         match self {
-            Self::Sha1(mac, lanes) => lanes.fill(mac, first, values),
+            Self::Sha1(mac, lanes) => lanes.fill(mac, shared, first, values),
             Self::Sha256(_) | Self::Sha512(_) => {
                 for (factor, value) in (first..=u64::MAX).zip(values) {
                     *value = self.truncated(factor);

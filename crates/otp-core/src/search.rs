@@ -3,35 +3,43 @@
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq, ConstantTimeGreater};
 use zeroize::Zeroize;
 
+use crate::lanes::Detected;
 use crate::{Digits, Otp, Verdict};
 
 /// The largest moving factor that a search accepts. Its successor must still be a `u64`, for that is what the
 /// state holds once it is spent.
 pub(crate) const LAST: u64 = u64::MAX - 1;
 
-/// Moving factors that a search looks at together; as many as the widest registers have lanes.
-pub(crate) const BLOCK: usize = 16;
+/// Moving factors that a search looks at together.
+pub(crate) const BLOCK: usize = 64;
+
+/// Moving factors whose truncated HMACs are computed at once: as many as the widest registers have lanes.
+pub(crate) const GROUP: usize = 16;
 
 /// The truncated HMACs (RFC 4226 §5.3) of consecutive moving factors, at most [`BLOCK`].
 pub(crate) struct Block<'a> {
     pub(crate) first: u64,
-    pub(crate) values: &'a [u32],
+    /// How many factors there are. The values behind theirs mean nothing.
+    pub(crate) len: usize,
+    pub(crate) values: &'a [u32; BLOCK],
+    /// The registers in which the values are compared.
+    pub(crate) lanes: Detected,
 }
 
 /// Which moving factors of a [`Block`] hit: bit `i` stands for the factor `first + i`. The bits are secret.
 #[derive(Clone, Copy)]
-pub(crate) struct Hits(u32);
+pub(crate) struct Hits(u64);
 
 impl Hits {
     /// Those that hit right after one of `first`, or as the first of the block right after the `carry` of the
     /// block before.
-    pub(crate) fn after(self, first: Self, carry: u32) -> Self {
+    pub(crate) fn after(self, first: Self, carry: u64) -> Self {
         Self(self.0 & (first.0 << 1 | carry))
     }
 
     /// 1 if the last factor of a block hit, else 0.
-    pub(crate) fn carry(self, block: &Block<'_>) -> u32 {
-        match block.values.len().checked_sub(1) {
+    pub(crate) fn carry(self, block: &Block<'_>) -> u64 {
+        match block.len.checked_sub(1) {
             Some(last) => self.0 >> last & 1,
             None => 0,
         }
@@ -42,7 +50,7 @@ impl Hits {
 pub(crate) struct Wanted {
     number: u32,
     /// All ones, or 0 for a code that no candidate equals.
-    possible: u32,
+    possible: u64,
     digits: Digits,
 }
 
@@ -53,37 +61,49 @@ impl Wanted {
         let number = otp.number();
         Self {
             number: number.unwrap_or(0),
-            possible: u32::conditional_select(&0, &u32::MAX, number.is_some() & same_length),
+            possible: u64::conditional_select(&0, &u64::MAX, number.is_some() & same_length),
             digits,
         }
     }
 
     /// Compares the code with every value of the block, in constant time.
     pub(crate) fn hits(&self, block: &Block<'_>) -> Hits {
-        match self.digits.get() {
-            6 => self.hits_modulo::<6>(block),
-            7 => self.hits_modulo::<7>(block),
-            _ => self.hits_modulo::<8>(block),
-        }
+        let whole_groups = block.len.next_multiple_of(GROUP);
+        let values = block.values.get(..whole_groups).unwrap_or(block.values);
+        let bits = match self.digits.get() {
+            6 => block.lanes.multiples::<6>(values, self.number),
+            7 => block.lanes.multiples::<7>(values, self.number),
+            _ => block.lanes.multiples::<8>(values, self.number),
+        };
+        Hits(bits & self.possible & below(0, block.len as u64))
     }
+}
 
-    /// A value `v` below 2^31 has the last digits of a number `n` below 10^D if `v - n` is a multiple of 10^D,
-    /// and not negative. Multiples need no division to be told (Granlund and Montgomery, "Division by
-    /// Invariant Integers using Multiplication", §9): times the inverse of 5^D modulo 2^32 and rotated by D
-    /// bits, they become their quotient, and all other numbers become something larger than any quotient of
-    /// 32 bits. A negative `v - n` wraps to 2^32 - 10^D or more, whose quotient exceeds those of 31 bits.
-    fn hits_modulo<const D: u32>(&self, block: &Block<'_>) -> Hits {
-        let inverse = const { inverse_of_power_of_five(D) };
-        let quotients = const { (1 << 31) / 10_u64.pow(D) + 1 };
-        let bits = block.values.iter().rev().fold(0, |bits, value| {
-            let difference = value.wrapping_sub(self.number);
+/// Which values, at most 64 in whole groups, have the last `D` digits of the number, which has no more.
+///
+/// A value `v` below 2^31 has the last digits of a number `n` below 10^D if `v - n` is a multiple of 10^D,
+/// and not negative. Multiples need no division to be told (Granlund and Montgomery, "Division by
+/// Invariant Integers using Multiplication", §9): times the inverse of 5^D modulo 2^32 and rotated by D
+/// bits, they become their quotient, and all other numbers become something larger than any quotient of
+/// 32 bits. A negative `v - n` wraps to 2^32 - 10^D or more, whose quotient exceeds those of 31 bits.
+#[inline(always)]
+pub(crate) fn multiples<const D: u32>(values: &[u32], number: u32) -> u64 {
+    let inverse = const { inverse_of_power_of_five(D) };
+    let quotients = const { (1 << 31) / 10_u32.pow(D) + 1 };
+    let mut hits = 0;
+    // A group at a time: the compiler makes vectors of it where there are any.
+    for (begin, group) in (0_usize..).step_by(GROUP).zip(values.as_chunks::<GROUP>().0) {
+        let mut bits = 0;
+        for (lane, value) in group.iter().enumerate() {
+            let difference = value.wrapping_sub(number);
             let quotient = difference.wrapping_mul(inverse).rotate_right(D);
-            // The top bit of the difference says which is less, without a branch.
-            let hit = u64::from(quotient).wrapping_sub(quotients) >> 63;
-            (bits << 1) | hit as u32
-        });
-        Hits(bits & self.possible)
+            // The top bits say whether it is less than `quotients`, without a branch.
+            let hit = (quotient.wrapping_sub(quotients) & !quotient) >> 31;
+            bits |= hit << lane;
+        }
+        hits |= u64::from(bits) << begin;
     }
+    hits
 }
 
 impl Drop for Wanted {
@@ -141,17 +161,17 @@ impl Nearest {
 
     /// Hits of a block that begins with `first`. What the block has no factors of, by `mask_before` and
     /// `mask_after`, is passed over; the masks are no secrets.
-    fn offer(&mut self, first: u64, hits: u32, mask_before: u32, mask_after: u32) {
-        // The bit that is set in addition keeps the counts below 32 and decides nothing.
+    fn offer(&mut self, first: u64, hits: u64, mask_before: u64, mask_after: u64) {
+        // The bit that is set in addition keeps the counts below 64 and decides nothing.
         if mask_before != 0 {
             let hits = hits & mask_before;
-            let last = 31_u32.saturating_sub((hits | 1).leading_zeros());
+            let last = 63_u32.saturating_sub((hits | 1).leading_zeros());
             self.before
                 .replace(!hits.ct_eq(&0), first.saturating_add(last.into()));
         }
         if mask_after != 0 {
             let hits = hits & mask_after;
-            let lowest = (hits | 1 << 31).trailing_zeros();
+            let lowest = (hits | 1 << 63).trailing_zeros();
             let found = !hits.ct_eq(&0) & !self.after.found;
             self.after.replace(found, first.saturating_add(lowest.into()));
         }
@@ -209,11 +229,11 @@ impl Selection {
 }
 
 /// The bits of a block that begins with `first` whose factors are below `end`.
-fn below(first: u64, end: u64) -> u32 {
+fn below(first: u64, end: u64) -> u64 {
     u32::try_from(end.saturating_sub(first))
         .ok()
-        .and_then(|count| 1_u32.checked_shl(count))
-        .map_or(u32::MAX, |bit| bit.wrapping_sub(1))
+        .and_then(|count| 1_u64.checked_shl(count))
+        .map_or(u64::MAX, |bit| bit.wrapping_sub(1))
 }
 
 #[cfg(test)]
@@ -221,30 +241,41 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::Lanes;
 
     proptest! {
         #[test]
         fn a_hit_is_an_equal_code(
             digits in 6..=8_u8,
             wanted in 0..1_u32 << 31,
-            values in prop::collection::vec(0..1_u32 << 31, 0..=BLOCK),
+            values in prop::collection::vec(0..1_u32 << 31, BLOCK),
+            len in 0..=BLOCK,
             equal in 0..BLOCK,
             quotient in 0..=2147_u32,
         ) {
             let digits = Digits::try_from(digits).unwrap();
             let modulus = 10_u32.pow(digits.get().into());
-            let mut values = values;
-            if let Some(value) = values.get_mut(equal) {
-                // One that is equal, and its neighbours, wherever they are 31 bits.
-                let equal = u64::from(wanted % modulus) + u64::from(quotient) * u64::from(modulus);
-                *value = u32::try_from(equal).unwrap_or(wanted) & 0x7fff_ffff;
-            }
+            let mut values = <[u32; BLOCK]>::try_from(values).unwrap();
+            // One that is equal, wherever that is 31 bits.
+            let same_digits = u64::from(wanted % modulus) + u64::from(quotient) * u64::from(modulus);
+            values[equal] = u32::try_from(same_digits).unwrap_or(wanted) & 0x7fff_ffff;
             let code = Otp::from_truncated(wanted, digits);
-            let hits = Wanted::new(&code, digits).hits(&Block { first: 0, values: &values });
-            for (lane, value) in values.iter().enumerate() {
-                prop_assert_eq!(hits.0 >> lane & 1 == 1, value % modulus == wanted % modulus);
+            for limit in [Lanes::One, Lanes::Eight, Lanes::Sixteen] {
+                let lanes = Detected::at_most(limit);
+                let hits = Wanted::new(&code, digits).hits(&Block { first: 0, len, values: &values, lanes });
+                for (place, value) in values.iter().enumerate() {
+                    let hit = place < len && value % modulus == wanted % modulus;
+                    prop_assert_eq!(hits.0 >> place & 1 == 1, hit, "{:?}, {}", limit, place);
+                }
             }
         }
+    }
+
+    /// A block that begins with these.
+    fn values(first: &[u32]) -> [u32; BLOCK] {
+        let mut values = [0; BLOCK];
+        values[..first.len()].copy_from_slice(first);
+        values
     }
 
     /// The difference wraps to a multiple of the modulus there.
@@ -254,11 +285,15 @@ mod tests {
             let modulus = 10_u64.pow(digits.get().into());
             let wrapped = u32::try_from((1 << 32) % modulus).unwrap();
             let code = Otp::from_truncated(wrapped, digits);
-            let hits = Wanted::new(&code, digits).hits(&Block {
-                first: 0,
-                values: &[0, wrapped],
-            });
-            assert_eq!(hits.0, 0b10, "{digits}");
+            for limit in [Lanes::One, Lanes::Eight, Lanes::Sixteen] {
+                let hits = Wanted::new(&code, digits).hits(&Block {
+                    first: 0,
+                    len: 2,
+                    values: &values(&[0, wrapped]),
+                    lanes: Detected::at_most(limit),
+                });
+                assert_eq!(hits.0, 0b10, "{digits}");
+            }
         }
     }
 
@@ -280,16 +315,16 @@ mod tests {
 
         #[test]
         fn the_selection_keeps_the_order(
-            first in prop_oneof![0..100_u64, (0..64_u64).prop_map(|below| LAST - 80 - below)],
-            masks in prop::collection::vec(prop_oneof![Just(0_u16), any::<u16>(), (0..16_u32).prop_map(|bit| 1 << bit)], 4),
-            fresh_from in 0..70_u64,
-            centre in 0..70_u64,
+            first in prop_oneof![0..100_u64, (0..64_u64).prop_map(|below| LAST - 320 - below)],
+            masks in prop::collection::vec(prop_oneof![Just(0_u64), any::<u64>(), (0..64_u32).prop_map(|bit| 1 << bit)], 4),
+            fresh_from in 0..270_u64,
+            centre in 0..270_u64,
         ) {
             let (fresh_from, centre) = (first.saturating_add(fresh_from), first.saturating_add(centre));
             let mut selection = Selection::new(fresh_from, centre);
             let mut hits = alloc::vec::Vec::new();
             for (block, mask) in (first..).step_by(BLOCK).zip(masks) {
-                selection.offer(block, Hits(mask.into()));
+                selection.offer(block, Hits(mask));
                 hits.extend((block..).take(BLOCK).enumerate().filter(|(bit, _)| mask >> bit & 1 == 1).map(|(_, hit)| hit));
             }
             prop_assert_eq!(selection.verdict(|hit| hit, |hit| hit), naive(&hits, fresh_from, centre));
@@ -298,10 +333,12 @@ mod tests {
 
     #[test]
     fn no_value_equals_a_code_of_another_length_or_a_wiped_one() {
-        let values = [0, 1, 1_000_000, 2_000_000_000];
+        let values = values(&[0, 1, 1_000_000, 2_000_000_000]);
         let block = Block {
             first: 0,
+            len: 4,
             values: &values,
+            lanes: Detected::One,
         };
         let other = Otp::from_truncated(0, Digits::SEVEN);
         assert_eq!(Wanted::new(&other, Digits::SIX).hits(&block).0, 0);
@@ -316,7 +353,8 @@ mod tests {
         assert_eq!(below(10, 5), 0);
         assert_eq!(below(10, 10), 0);
         assert_eq!(below(10, 13), 0b111);
-        assert_eq!(below(10, 42), u32::MAX);
-        assert_eq!(below(0, u64::MAX), u32::MAX);
+        assert_eq!(below(10, 42), 0xffff_ffff);
+        assert_eq!(below(10, 74), u64::MAX);
+        assert_eq!(below(0, u64::MAX), u64::MAX);
     }
 }

@@ -1,4 +1,16 @@
 #![doc = include_str!("../README.md")]
+//!
+//! ## Map
+//!
+//! | item | purpose |
+//! | --- | --- |
+//! | [`RadiusService`] | what the application supplies |
+//! | [`AccessRequest`], [`Answer`], [`ClientTerms`], [`Peer`] | what it is given, and what it gives back |
+//! | [`Discard`] | why a packet got no reply |
+//! | [`serve_udp`], [`serve_unix`], [`serve_stream`] | the listeners; [`Settings`] has their limits and times |
+//! | [`client::Client`], [`client::Server`] | asking servers, with fall-over |
+//! | [`bind_unix`], [`UnixSocket`] | a socket file that replaces a stale one and removes itself |
+//! | [`duplicates`] | the table of duplicates, a pure data structure |
 #![forbid(unsafe_code)]
 
 pub mod client;

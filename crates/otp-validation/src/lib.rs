@@ -1,4 +1,18 @@
 #![doc = include_str!("../README.md")]
+//!
+//! ## Map
+//!
+//! | type | what it is |
+//! | --- | --- |
+//! | [`Account`] | snapshot of a user: tokens, replay state, [`Lockout`], recent [`Acceptance`]s, version |
+//! | [`Client`] | the rules of the NAS or KDC listener that asks |
+//! | [`Attempt`] | the credential, with the digests that tell a repetition from an attempt |
+//! | [`decide`] → [`Progress`] | a [`Decision`], or a [`PasswordCheck`] to be concluded by whoever can hash or bind |
+//! | [`Effect`] | what must be durable before the answer leaves |
+//! | [`Reason`] | why; for logs and people, never for the wire |
+//! | [`Grammar`] | how a credential is composed of password and code |
+//! | [`UserName`] | the one normaliser of names |
+//! | [`prove`] | enrolment: the first code of a new token, or which mistake the app made |
 #![forbid(unsafe_code)]
 
 mod account;

@@ -1,7 +1,7 @@
 //! `[otp]` as the KDC decodes it when it starts: every type, or the first mistake.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use krb5_profile::{FileAccess, Position, Profile, Relation, Section, ValueError, text, to_path};
 use zeroize::Zeroizing;
@@ -26,7 +26,7 @@ pub enum InitError {
         token_type: String,
     },
     /// The secret file cannot be opened.
-    #[error("{at}: cannot open the secret file {}: {kind}", path.display())]
+    #[error("{at}: cannot open the secret file {}: {kind}", shown(path))]
     SecretUnreadable {
         /// The `secret` relation.
         at: Position,
@@ -36,13 +36,18 @@ pub enum InitError {
         kind: io::ErrorKind,
     },
     /// The secret file has no octets, or is a directory.
-    #[error("{at}: the secret file {} is empty", path.display())]
+    #[error("{at}: the secret file {} is empty", shown(path))]
     SecretEmpty {
         /// The `secret` relation.
         at: Position,
         /// The file, a relative name joined to `KDC_DIR`.
         path: PathBuf,
     },
+}
+
+/// A path in a message: it is a value of the profile, and whatever is in it must not end the line.
+pub(crate) fn shown(path: &Path) -> String {
+    text(path.as_os_str().as_encoded_bytes())
 }
 
 impl InitError {

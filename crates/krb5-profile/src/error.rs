@@ -35,7 +35,7 @@ impl Position {
 
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.file.display(), self.line)
+        write!(f, "{}:{}", shown(&self.file), self.line)
     }
 }
 
@@ -63,7 +63,7 @@ pub enum ConfigError {
     )]
     MissingOpeningBrace(Position),
     /// The file of an `include` directive cannot be opened (`PROF_FAIL_INCLUDE_FILE`).
-    #[error("{at}: cannot include {}: {kind}", path.display())]
+    #[error("{at}: cannot include {}: {kind}", shown(path))]
     IncludeFile {
         /// The directive.
         at: Position,
@@ -73,7 +73,7 @@ pub enum ConfigError {
         kind: std::io::ErrorKind,
     },
     /// The directory of an `includedir` directive cannot be listed (`PROF_FAIL_INCLUDE_DIR`).
-    #[error("{at}: cannot include the directory {}: {kind}", path.display())]
+    #[error("{at}: cannot include the directory {}: {kind}", shown(path))]
     IncludeDirectory {
         /// The directive.
         at: Position,
@@ -84,7 +84,10 @@ pub enum ConfigError {
     },
     /// Files include each other without end, or are too many to be meant; the C library stops when no
     /// descriptor is left (`PROF_FAIL_INCLUDE_FILE`).
-    #[error("{at}: including {} exceeds {limit}; does a file include itself?", path.display())]
+    #[error(
+        "{at}: including {} exceeds {limit}; does a file include itself?",
+        shown(path)
+    )]
     IncludeLimit {
         /// The directive.
         at: Position,
@@ -97,7 +100,7 @@ pub enum ConfigError {
     #[error("{0}: a module directive; the profile comes from a shared object, which is not loaded here")]
     Module(Position),
     /// A file of the search path cannot be read although it exists.
-    #[error("cannot read {}: {kind}", path.display())]
+    #[error("cannot read {}: {kind}", shown(path))]
     Read {
         /// The file.
         path: PathBuf,
@@ -178,6 +181,11 @@ impl ValueError {
             Self::Boolean { at, .. } | Self::Integer { at, .. } => at,
         }
     }
+}
+
+/// A path in a message: directives name paths, and whatever is in them must not end the line.
+fn shown(path: &Path) -> String {
+    text(path.as_os_str().as_encoded_bytes())
 }
 
 /// Makes octets of a profile printable: control characters, quotes and what is not UTF-8 are escaped.

@@ -6,7 +6,7 @@ use krb5_profile::FileAccess;
 use zeroize::Zeroizing;
 
 use super::Context;
-use crate::decode::secret_path;
+use crate::decode::{secret_path, shown};
 use crate::finding::Rule;
 use crate::kdc::KdcBuild;
 use crate::secret::{MAX_SECRET, line_of};
@@ -26,7 +26,7 @@ pub(super) fn lint(context: &mut Context<'_>, files: &impl FileAccess, build: &K
         return;
     };
     let path = secret_path(relation.value(), build);
-    let shown = path.display().to_string();
+    let shown = shown(&path);
     let at = Some(relation.position());
     let mut report = |rule, message: &str, advice: &str| context.report(rule, at, "secret", message, advice);
 

@@ -1,6 +1,6 @@
 //! Every rule: a configuration that it is reported for, where, and one beside it that is clean.
 
-use kdc_otp_config::{FileAccess, FinalRule, KdcBuild, MemoryFiles, Rule, Severity, check};
+use kdc_otp_config::{FileAccess, FinalRule, KdcBuild, MemoryFiles, Outcome, Rule, Severity, check};
 
 use crate::{files, kdc, report};
 
@@ -53,6 +53,22 @@ fn keys_and_types() {
     ] {
         assert_eq!(found(otp), expected, "{otp}");
     }
+}
+
+/// The name of a secret file can hold anything but a line end.
+#[test]
+fn messages_are_one_printable_line() {
+    let report = report(" t = {\n  server = h\n  secret = a\u{2}\u{1b}[2Jb\n }\n");
+    for finding in report.findings() {
+        assert!(!finding.to_string().contains(char::is_control), "{finding}");
+    }
+    let Outcome::WithoutOtp(error) = report.outcome() else {
+        panic!("{:?}", report.outcome());
+    };
+    assert_eq!(
+        error.to_string(),
+        "kdc.conf:4: cannot open the secret file /etc/krb5kdc/a\\u{2}\\u{1b}[2Jb: entity not found"
+    );
 }
 
 #[test]

@@ -21,6 +21,22 @@ fn an_included_file_is_syntactically_independent() {
     assert_eq!(profile.value(["b", "t", "y"]), None);
 }
 
+/// A directive can name anything but a line end, and an included file is named in positions.
+#[test]
+fn names_of_files_are_printable() {
+    let name = "/a\u{2}\u{1b}[2Jb";
+    let mut files = MemoryFiles::from([("/c", format!("include {name}\n"))]);
+    assert_eq!(
+        load(&files, "/c").unwrap_err().to_string(),
+        "/c:1: cannot include /a\\u{2}\\u{1b}[2Jb: entity not found"
+    );
+    files.insert(name, "[a]\n}\n");
+    assert_eq!(
+        load(&files, "/c").unwrap_err().to_string(),
+        "/a\\u{2}\\u{1b}[2Jb:2: a closing brace that closes nothing"
+    );
+}
+
 #[test]
 fn what_cannot_be_included_is_an_error() {
     let mut files = MemoryFiles::from([("/c", "include /none\n"), ("/d", "[a]\nincludedir /none\n")]);

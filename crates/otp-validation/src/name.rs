@@ -67,8 +67,11 @@ impl UserName {
     /// what precedes the first `\` (`DOMAIN\user`) where there is no `@`. Users of several realms that share a first part
     /// are told apart by storing them with their realm: the longer name is looked up first.
     pub fn candidates(&self) -> impl Iterator<Item = Self> + use<'_> {
-        let bare = self.without_realm().filter(|bare| !bare.is_empty());
-        std::iter::once(self.clone()).chain(bare.map(|bare| Self(bare.to_owned())))
+        // What is left may be no name: nothing at all, or something with an outer blank.
+        let bare = self
+            .without_realm()
+            .and_then(|bare| Self::parse(bare.as_bytes()).ok());
+        std::iter::once(self.clone()).chain(bare)
     }
 
     fn without_realm(&self) -> Option<&str> {
@@ -104,6 +107,9 @@ mod tests {
             (r"a\@b", &[r"a\@b"]),
             ("@EXAMPLE.COM", &["@EXAMPLE.COM"]),
             (r"EXAMPLE\", &[r"EXAMPLE\"]),
+            // What the store can hold under no name is not looked up.
+            ("alice @EXAMPLE.COM", &["alice @EXAMPLE.COM"]),
+            ("EXAMPLE\\ alice", &["EXAMPLE\\ alice"]),
             ("Alice", &["Alice"]),
         ];
         for (name, expected) in rows {

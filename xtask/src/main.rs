@@ -2,12 +2,14 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod campaign;
 mod check;
 mod fuzz;
 mod machine;
 mod outcome;
 mod packages;
 mod planted;
+mod sim;
 mod step;
 mod suite;
 
@@ -26,10 +28,16 @@ Commands:
                                    installs the Debian packages that the tests need
   bench [--write] [FILTER]         run all benchmarks, those of the crate FILTER, or those whose names contain FILTER, beside
                                    the C libraries that do the same; show the crates' tables, or write them into their READMEs
-  fuzz [--time SECONDS] [TARGET]   fuzz TARGET, or every target in turn, for SECONDS each (default 60);
-                                   needs a nightly toolchain and cargo-fuzz
+  fuzz [--time SECONDS] [--jobs N] [TARGET…]
+                                   fuzz the targets, or all there are, for SECONDS each (default 60), N of them side
+                                   by side (default 1); needs a nightly toolchain and cargo-fuzz
   planted [FILTER]                 plant the bugs whose names contain FILTER, one at a time, in a copy of the workspace,
                                    and see that the tests notice each
+  crash [N]                        kill the daemon under load N times (default 200), also between commit and answer
+  order [N]                        see N Accepts (default 5000) leave after the sync that covers them, by strace
+  disk [N]                         make the first N calls (default 60) of each kind to the disk fail, one in each run;
+                                   crash, order and disk append what they saw to docs/reliability-ledger.csv
+  sim [--seeds N] [--seed SEED] …  run the daemon on N seeds (default 10000) of an imagined world, or one of them twice
   check                            what has to hold before a release: licences and sources of dependencies, each feature
                                    alone, no_std, documentation as docs.rs builds it, every package packed and built
                                    from its archive with its tests, and with its oldest dependencies; needs cargo-deny
@@ -60,6 +68,8 @@ fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
         ["planted"] => planted::run(None),
         ["planted", filter] => planted::run(Some(filter)),
         ["check"] => check::run(),
+        ["sim", rest @ ..] => sim::run(rest),
+        [name, rest @ ..] if let Some(campaign) = campaign::named(name) => campaign::run(campaign, rest),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(ExitCode::SUCCESS)

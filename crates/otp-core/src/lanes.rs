@@ -8,7 +8,7 @@
 //! compiler spills of them; neither path can wipe those. Nothing is stored but the truncated values.
 
 use crate::hmac_sha1::HmacSha1;
-use crate::search;
+use crate::search::{self, GROUP};
 
 #[cfg(target_arch = "x86_64")]
 mod schedule;
@@ -125,9 +125,10 @@ impl Detected {
         }
     }
 
-    /// [`search::multiples`], by registers if there are any.
-    pub(crate) fn multiples<const D: u32>(self, values: &[u32], number: u32) -> u64 {
+    /// [`search::multiples`], in registers if the values fill one.
+    pub(crate) fn multiples<const D: u32>(self, values: &[u32], number: u32) -> u32 {
         match self {
+            _ if values.len() < GROUP => search::multiples::<D>(values, number),
             Self::One => search::multiples::<D>(values, number),
             #[cfg(target_arch = "x86_64")]
             Self::Eight(avx2) => avx2.multiples::<D>(values, number),

@@ -62,21 +62,13 @@ impl KeyedMac {
             let end = first | (BLOCK as u64 - 1);
             let len = end.min(last).abs_diff(first).saturating_add(1);
             let len = usize::try_from(len).unwrap_or(BLOCK);
-            self.fill(&mut shared, first, values.get_mut(..len).unwrap_or_default());
-            take(Block {
-                first,
-                len,
-                values: &values,
-                lanes: self.detected(),
-            });
+            let values = values.get_mut(..len).unwrap_or_default();
+            self.fill(&mut shared, first, values);
+            let lanes = self.detected();
+            take(Block { first, values, lanes });
             next = end.checked_add(1);
         }
-        // The most that were filled in.
-        let used = usize::try_from(last.abs_diff(first))
-            .unwrap_or(BLOCK)
-            .saturating_add(1)
-            .min(BLOCK);
-        values.get_mut(..used).unwrap_or_default().zeroize();
+        values.zeroize();
     }
 
     /// Fills in the truncated HMACs of the moving factors from `first` on.

@@ -11,7 +11,7 @@ use crate::{Digits, Otp, Verdict};
 pub(crate) const LAST: u64 = u64::MAX - 1;
 
 /// Moving factors that a search looks at together.
-pub(crate) const BLOCK: usize = 64;
+pub(crate) const BLOCK: usize = 32;
 
 /// Moving factors whose truncated HMACs are computed at once: as many as the widest registers have lanes.
 pub(crate) const GROUP: usize = 16;
@@ -19,27 +19,25 @@ pub(crate) const GROUP: usize = 16;
 /// The truncated HMACs (RFC 4226 §5.3) of consecutive moving factors, at most [`BLOCK`].
 pub(crate) struct Block<'a> {
     pub(crate) first: u64,
-    /// How many factors there are. The values behind theirs mean nothing.
-    pub(crate) len: usize,
-    pub(crate) values: &'a [u32; BLOCK],
+    pub(crate) values: &'a [u32],
     /// The registers in which the values are compared.
     pub(crate) lanes: Detected,
 }
 
 /// Which moving factors of a [`Block`] hit: bit `i` stands for the factor `first + i`. The bits are secret.
 #[derive(Clone, Copy)]
-pub(crate) struct Hits(u64);
+pub(crate) struct Hits(u32);
 
 impl Hits {
     /// Those that hit right after one of `first`, or as the first of the block right after the `carry` of the
     /// block before.
-    pub(crate) fn after(self, first: Self, carry: u64) -> Self {
+    pub(crate) fn after(self, first: Self, carry: u32) -> Self {
         Self(self.0 & (first.0 << 1 | carry))
     }
 
     /// 1 if the last factor of a block hit, else 0.
-    pub(crate) fn carry(self, block: &Block<'_>) -> u64 {
-        match block.len.checked_sub(1) {
+    pub(crate) fn carry(self, block: &Block<'_>) -> u32 {
+        match block.values.len().checked_sub(1) {
             Some(last) => self.0 >> last & 1,
             None => 0,
         }
@@ -50,7 +48,7 @@ impl Hits {
 pub(crate) struct Wanted {
     number: u32,
     /// All ones, or 0 for a code that no candidate equals.
-    possible: u64,
+    possible: u32,
     digits: Digits,
 }
 
@@ -61,25 +59,24 @@ impl Wanted {
         let number = otp.number();
         Self {
             number: number.unwrap_or(0),
-            possible: u64::conditional_select(&0, &u64::MAX, number.is_some() & same_length),
+            possible: u32::conditional_select(&0, &u32::MAX, number.is_some() & same_length),
             digits,
         }
     }
 
     /// Compares the code with every value of the block, in constant time.
     pub(crate) fn hits(&self, block: &Block<'_>) -> Hits {
-        let whole_groups = block.len.next_multiple_of(GROUP);
-        let values = block.values.get(..whole_groups).unwrap_or(block.values);
+        let (values, lanes) = (block.values, block.lanes);
         let bits = match self.digits.get() {
-            6 => block.lanes.multiples::<6>(values, self.number),
-            7 => block.lanes.multiples::<7>(values, self.number),
-            _ => block.lanes.multiples::<8>(values, self.number),
+            6 => lanes.multiples::<6>(values, self.number),
+            7 => lanes.multiples::<7>(values, self.number),
+            _ => lanes.multiples::<8>(values, self.number),
         };
-        Hits(bits & self.possible & below(0, block.len as u64))
+        Hits(bits & self.possible)
     }
 }
 
-/// Which values, at most 64 in whole groups, have the last `D` digits of the number, which has no more.
+/// Which of the values, at most [`BLOCK`], have the last `D` digits of the number, which has no more.
 ///
 /// A value `v` below 2^31 has the last digits of a number `n` below 10^D if `v - n` is a multiple of 10^D,
 /// and not negative. Multiples need no division to be told (Granlund and Montgomery, "Division by
@@ -87,21 +84,25 @@ impl Wanted {
 /// bits, they become their quotient, and all other numbers become something larger than any quotient of
 /// 32 bits. A negative `v - n` wraps to 2^32 - 10^D or more, whose quotient exceeds those of 31 bits.
 #[inline(always)]
-pub(crate) fn multiples<const D: u32>(values: &[u32], number: u32) -> u64 {
+pub(crate) fn multiples<const D: u32>(values: &[u32], number: u32) -> u32 {
     let inverse = const { inverse_of_power_of_five(D) };
     let quotients = const { (1 << 31) / 10_u32.pow(D) + 1 };
-    let mut hits = 0;
-    // A group at a time: the compiler makes vectors of it where there are any.
-    for (begin, group) in (0_usize..).step_by(GROUP).zip(values.as_chunks::<GROUP>().0) {
+    let bits = |values: &[u32]| {
         let mut bits = 0;
-        for (lane, value) in group.iter().enumerate() {
+        for (place, value) in values.iter().enumerate() {
             let difference = value.wrapping_sub(number);
             let quotient = difference.wrapping_mul(inverse).rotate_right(D);
             // The top bits say whether it is less than `quotients`, without a branch.
             let hit = (quotient.wrapping_sub(quotients) & !quotient) >> 31;
-            bits |= hit << lane;
+            bits |= hit << place;
         }
-        hits |= u64::from(bits) << begin;
+        bits
+    };
+    // Of whole groups the compiler makes vectors, if there are any.
+    let (groups, rest) = values.as_chunks::<GROUP>();
+    let mut hits = bits(rest);
+    for group in groups.iter().rev() {
+        hits = hits << GROUP | bits(group);
     }
     hits
 }
@@ -161,17 +162,17 @@ impl Nearest {
 
     /// Hits of a block that begins with `first`. What the block has no factors of, by `mask_before` and
     /// `mask_after`, is passed over; the masks are no secrets.
-    fn offer(&mut self, first: u64, hits: u64, mask_before: u64, mask_after: u64) {
-        // The bit that is set in addition keeps the counts below 64 and decides nothing.
+    fn offer(&mut self, first: u64, hits: u32, mask_before: u32, mask_after: u32) {
+        // The bit that is set in addition keeps the counts below 32 and decides nothing.
         if mask_before != 0 {
             let hits = hits & mask_before;
-            let last = 63_u32.saturating_sub((hits | 1).leading_zeros());
+            let last = 31_u32.saturating_sub((hits | 1).leading_zeros());
             self.before
                 .replace(!hits.ct_eq(&0), first.saturating_add(last.into()));
         }
         if mask_after != 0 {
             let hits = hits & mask_after;
-            let lowest = (hits | 1 << 63).trailing_zeros();
+            let lowest = (hits | 1 << 31).trailing_zeros();
             let found = !hits.ct_eq(&0) & !self.after.found;
             self.after.replace(found, first.saturating_add(lowest.into()));
         }
@@ -229,11 +230,11 @@ impl Selection {
 }
 
 /// The bits of a block that begins with `first` whose factors are below `end`.
-fn below(first: u64, end: u64) -> u64 {
+fn below(first: u64, end: u64) -> u32 {
     u32::try_from(end.saturating_sub(first))
         .ok()
-        .and_then(|count| 1_u64.checked_shl(count))
-        .map_or(u64::MAX, |bit| bit.wrapping_sub(1))
+        .and_then(|count| 1_u32.checked_shl(count))
+        .map_or(u32::MAX, |bit| bit.wrapping_sub(1))
 }
 
 #[cfg(test)]
@@ -248,34 +249,27 @@ mod tests {
         fn a_hit_is_an_equal_code(
             digits in 6..=8_u8,
             wanted in 0..1_u32 << 31,
-            values in prop::collection::vec(0..1_u32 << 31, BLOCK),
+            values in prop::array::uniform32(0..1_u32 << 31),
             len in 0..=BLOCK,
             equal in 0..BLOCK,
             quotient in 0..=2147_u32,
         ) {
             let digits = Digits::try_from(digits).unwrap();
             let modulus = 10_u32.pow(digits.get().into());
-            let mut values = <[u32; BLOCK]>::try_from(values).unwrap();
+            let mut values = values;
             // One that is equal, wherever that is 31 bits.
             let same_digits = u64::from(wanted % modulus) + u64::from(quotient) * u64::from(modulus);
             values[equal] = u32::try_from(same_digits).unwrap_or(wanted) & 0x7fff_ffff;
             let code = Otp::from_truncated(wanted, digits);
             for limit in [Lanes::One, Lanes::Eight, Lanes::Sixteen] {
                 let lanes = Detected::at_most(limit);
-                let hits = Wanted::new(&code, digits).hits(&Block { first: 0, len, values: &values, lanes });
+                let hits = Wanted::new(&code, digits).hits(&Block { first: 0, values: &values[..len], lanes });
                 for (place, value) in values.iter().enumerate() {
                     let hit = place < len && value % modulus == wanted % modulus;
                     prop_assert_eq!(hits.0 >> place & 1 == 1, hit, "{:?}, {}", limit, place);
                 }
             }
         }
-    }
-
-    /// A block that begins with these.
-    fn values(first: &[u32]) -> [u32; BLOCK] {
-        let mut values = [0; BLOCK];
-        values[..first.len()].copy_from_slice(first);
-        values
     }
 
     /// The difference wraps to a multiple of the modulus there.
@@ -288,8 +282,7 @@ mod tests {
             for limit in [Lanes::One, Lanes::Eight, Lanes::Sixteen] {
                 let hits = Wanted::new(&code, digits).hits(&Block {
                     first: 0,
-                    len: 2,
-                    values: &values(&[0, wrapped]),
+                    values: &[0, wrapped],
                     lanes: Detected::at_most(limit),
                 });
                 assert_eq!(hits.0, 0b10, "{digits}");
@@ -315,10 +308,10 @@ mod tests {
 
         #[test]
         fn the_selection_keeps_the_order(
-            first in prop_oneof![0..100_u64, (0..64_u64).prop_map(|below| LAST - 320 - below)],
-            masks in prop::collection::vec(prop_oneof![Just(0_u64), any::<u64>(), (0..64_u32).prop_map(|bit| 1 << bit)], 4),
-            fresh_from in 0..270_u64,
-            centre in 0..270_u64,
+            first in prop_oneof![0..100_u64, (0..64_u64).prop_map(|below| LAST - 160 - below)],
+            masks in prop::collection::vec(prop_oneof![Just(0_u32), any::<u32>(), (0..32_u32).prop_map(|bit| 1 << bit)], 4),
+            fresh_from in 0..140_u64,
+            centre in 0..140_u64,
         ) {
             let (fresh_from, centre) = (first.saturating_add(fresh_from), first.saturating_add(centre));
             let mut selection = Selection::new(fresh_from, centre);
@@ -333,10 +326,9 @@ mod tests {
 
     #[test]
     fn no_value_equals_a_code_of_another_length_or_a_wiped_one() {
-        let values = values(&[0, 1, 1_000_000, 2_000_000_000]);
+        let values = [0, 1, 1_000_000, 2_000_000_000];
         let block = Block {
             first: 0,
-            len: 4,
             values: &values,
             lanes: Detected::One,
         };
@@ -353,8 +345,7 @@ mod tests {
         assert_eq!(below(10, 5), 0);
         assert_eq!(below(10, 10), 0);
         assert_eq!(below(10, 13), 0b111);
-        assert_eq!(below(10, 42), 0xffff_ffff);
-        assert_eq!(below(10, 74), u64::MAX);
-        assert_eq!(below(0, u64::MAX), u64::MAX);
+        assert_eq!(below(10, 42), u32::MAX);
+        assert_eq!(below(0, u64::MAX), u32::MAX);
     }
 }

@@ -13,8 +13,8 @@
 //! all lanes. Of the operations that make a word of the schedule and add its constant, four with AVX-512 and
 //! seven with AVX2, two are left, and none where `L[t]` is 0: these are 32 of the 80 rounds.
 //!
-//! `W` in turn is computed from the beginning once in a search. From one group of lanes to the next some low
-//! bits of the counter change, and each of them changes the words by the schedule of this bit, another table.
+//! `W` follows in the same way from a constant: every bit of the counter changes the words by the schedule of
+//! this bit, another table. From one group of lanes to the next few bits change.
 
 use crate::hmac_sha1::{INNER_BITS, State};
 use crate::search::GROUP;
@@ -34,17 +34,25 @@ pub(super) const fn constant(t: usize) -> u32 {
     CONSTANTS[t / 20]
 }
 
-/// The words of a block that is 0 but for the low half of the counter.
+/// RFC 3174 §6.1, step b.
 #[expect(clippy::indexing_slicing, reason = "t < 80")]
-const fn of_low_half(low: u32) -> Schedule {
+const fn schedule(block: [u32; 16]) -> Schedule {
     let mut w = [0; ROUNDS];
-    w[1] = low;
-    let mut t = 16;
+    let mut t = 0;
     while t < ROUNDS {
-        w[t] = (w[t - 3] ^ w[t - 8] ^ w[t - 14] ^ w[t - 16]).rotate_left(1);
+        w[t] = if t < block.len() {
+            block[t]
+        } else {
+            (w[t - 3] ^ w[t - 8] ^ w[t - 14] ^ w[t - 16]).rotate_left(1)
+        };
         t += 1;
     }
     w
+}
+
+/// The words of a block that is 0 but for the low half of the counter.
+const fn of_low_half(low: u32) -> Schedule {
+    schedule([0, low, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
 }
 
 /// The words of each bit of the counter's low half.
@@ -88,23 +96,12 @@ pub(super) const fn varies(t: usize) -> bool {
     BIT[t] != 0
 }
 
-/// `K[t]` where `W[t]` does not [vary](varies), else 0.
-#[expect(clippy::indexing_slicing, reason = "t < 80")]
-const ADDED: Schedule = {
-    let mut added = [0; ROUNDS];
-    let mut t = 0;
-    while t < ROUNDS {
-        if !varies(t) {
-            added[t] = constant(t);
-        }
-        t += 1;
-    }
-    added
-};
+/// What the lanes share of the schedule, once there are lanes. No secret: all of it follows from the counter.
+pub(crate) struct Shared(Option<Words>);
 
-/// What the lanes share of the schedule. No secret: all of it follows from the counter.
-pub(crate) struct Shared {
-    first: Option<u64>,
+/// The words of the lanes that begin with the counter `first`.
+pub(super) struct Words {
+    first: u64,
     /// `W[t](first)`, or its sum with `K[t]` where `W[t]` does not [vary](varies).
     pub(super) words: Schedule,
     /// As [`constant`]; the compiler, which does not know them here, adds them where they delay nothing.
@@ -112,23 +109,44 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Of no counter yet.
     pub(crate) fn new() -> Self {
-        Self {
-            first: None,
-            words: [0; ROUNDS],
-            constants: CONSTANTS,
-        }
+        Self(None)
     }
 
-    /// Goes to the lanes that begin with `first`. Cheap if they are near those before.
+    /// The words of the lanes that begin with `first`. Cheap if these are near the lanes before.
     #[inline(always)]
-    pub(super) fn go_to(&mut self, first: u64) {
-        match self.first.map(|before| u32::try_from(before ^ first)) {
-            Some(Ok(changed)) => self.flip(changed),
-            _ => self.expand(first),
+    pub(super) fn at(&mut self, first: u64) -> &Words {
+        const NO_HIGH_HALF: Words = Words::of_high_half(0);
+        let words = self.0.get_or_insert(NO_HIGH_HALF);
+        let high = (first >> 32) as u32;
+        if words.first >> 32 != u64::from(high) {
+            *words = Words::of_high_half(high);
         }
-        self.first = Some(first);
+        #[expect(clippy::cast_possible_truncation, reason = "the low half")]
+        words.flip((words.first ^ first) as u32);
+        words.first = first;
+        words
+    }
+}
+
+impl Words {
+    /// Of the counter whose low half is 0.
+    #[expect(clippy::indexing_slicing, reason = "t < 80")]
+    const fn of_high_half(high: u32) -> Self {
+        let end = 0x8000_0000;
+        let mut words = schedule([high, 0, end, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, INNER_BITS]);
+        let mut t = 0;
+        while t < ROUNDS {
+            if !varies(t) {
+                words[t] = words[t].wrapping_add(constant(t));
+            }
+            t += 1;
+        }
+        Self {
+            first: (high as u64) << 32,
+            words,
+            constants: CONSTANTS,
+        }
     }
 
     /// Changes bits of the counter's low half.
@@ -137,25 +155,6 @@ impl Shared {
         while let Some(words) = BITS.get(bits.trailing_zeros() as usize) {
             self.words.iter_mut().zip(words).for_each(|(w, bit)| *w ^= bit);
             bits &= bits.wrapping_sub(1);
-        }
-    }
-
-    #[inline(always)]
-    #[expect(clippy::indexing_slicing, reason = "every index is below 16")]
-    fn expand(&mut self, counter: u64) {
-        let mut w = [0; 16];
-        #[expect(clippy::cast_possible_truncation, reason = "the halves of the counter")]
-        let (high, low) = ((counter >> 32) as u32, counter as u32);
-        (w[0], w[1], w[2], w[15]) = (high, low, 0x8000_0000, INNER_BITS);
-        let sixteens = self.words.as_chunks_mut::<16>().0.iter_mut();
-        for (words, added) in sixteens.zip(ADDED.as_chunks::<16>().0) {
-            for t in 0..16 {
-                words[t] = w[t].wrapping_add(added[t]);
-            }
-            for t in 0..16 {
-                let mixed = w[(t + 13) % 16] ^ w[(t + 8) % 16] ^ w[(t + 2) % 16] ^ w[t];
-                w[t] = mixed.rotate_left(1);
-            }
         }
     }
 }
@@ -196,7 +195,7 @@ mod tests {
             for (anywhere, near) in counters {
                 let counter = near.map_or(anywhere, |groups| before.wrapping_add(groups * GROUP as u64));
                 let first = counter & !(GROUP as u64 - 1);
-                shared.go_to(first);
+                let shared = shared.at(first);
                 for lane in 0..GROUP {
                     let expected = by_the_book(first | lane as u64);
                     for (t, lanes) in LANES.iter().enumerate() {

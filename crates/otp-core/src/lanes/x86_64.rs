@@ -59,7 +59,7 @@ impl Avx512 {
     }
 
     /// As [`search::multiples`](crate::search::multiples).
-    pub(super) fn multiples<const D: u32>(self, values: &[u32], number: u32) -> u64 {
+    pub(super) fn multiples<const D: u32>(self, values: &[u32], number: u32) -> u32 {
         // SAFETY: as above.
         unsafe { avx512::multiples::<D>(values, number) }
     }
@@ -77,7 +77,7 @@ impl Avx2 {
     }
 
     /// As [`search::multiples`](crate::search::multiples).
-    pub(super) fn multiples<const D: u32>(self, values: &[u32], number: u32) -> u64 {
+    pub(super) fn multiples<const D: u32>(self, values: &[u32], number: u32) -> u32 {
         // SAFETY: as above.
         unsafe { avx2::multiples::<D>(values, number) }
     }

@@ -13,7 +13,7 @@ macro_rules! rounds {
 macro_rules! hmac_sha1 {
     ($feature:tt) => {
         use crate::hmac_sha1::{OUTER_BITS, State};
-        use crate::lanes::schedule::{self, Shared, constant};
+        use crate::lanes::schedule::{self, Shared, Words, constant};
         use crate::search;
 
         /// `DT(HMAC-SHA-1(K, C))` (RFC 4226 §5.3) of the counters from `first` on, a multiple of the number of
@@ -34,9 +34,8 @@ macro_rules! hmac_sha1 {
         /// Not inlined: words in memory go into all lanes for nothing, words elsewhere by an operation each.
         #[target_feature(enable = $feature)]
         #[inline(never)]
-        fn at(shared: &mut Shared, first: u64) -> &Shared {
-            shared.go_to(first);
-            shared
+        fn at(shared: &mut Shared, first: u64) -> &Words {
+            shared.at(first)
         }
 
         /// SHA-1's compression (RFC 3174 §6.1) of the block of each lane's counter.
@@ -45,7 +44,7 @@ macro_rules! hmac_sha1 {
         /// them one of the working variables tells the lanes apart, and one more after each round.
         #[target_feature(enable = $feature)]
         #[inline]
-        fn inner_digest(state: &State, shared: &Shared) -> [Vector; 5] {
+        fn inner_digest(state: &State, shared: &Words) -> [Vector; 5] {
             let w = &shared.words;
             let s = schedule::round(*state, w[0]);
             let [a, b, c, d, e] = schedule::round(s, w[1].wrapping_add(constant(1)));
@@ -103,7 +102,7 @@ macro_rules! hmac_sha1 {
         #[target_feature(enable = $feature)]
         #[inline]
         #[expect(clippy::indexing_slicing, reason = "T < 80")]
-        fn inner_round<const T: usize>(s: [Vector; 5], shared: &Shared) -> [Vector; 5] {
+        fn inner_round<const T: usize>(s: [Vector; 5], shared: &Words) -> [Vector; 5] {
             let word = splat(shared.words[T]);
             if schedule::varies(T) {
                 round::<T>(s, add(xor(lanes::<T>(), word), splat(shared.constants[T / 20])))
@@ -179,7 +178,7 @@ macro_rules! hmac_sha1 {
 
         /// [`search::multiples`], compiled for these registers.
         #[target_feature(enable = $feature)]
-        pub(super) fn multiples<const D: u32>(values: &[u32], number: u32) -> u64 {
+        pub(super) fn multiples<const D: u32>(values: &[u32], number: u32) -> u32 {
             search::multiples::<D>(values, number)
         }
     };

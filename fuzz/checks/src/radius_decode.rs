@@ -1,19 +1,15 @@
-//! Any octets decode or do not; what decodes is whole attributes. What libkrad's policy takes, the RFC's takes
+//! Any octets decode or do not; what decodes is whole attributes. What libkrad's policies take, the RFC's takes
 //! without the one or two octets at the end that libkrad ignores.
 
 use krad::{LengthPolicy, Packet};
 
 /// Checks any octets.
 pub fn check(octets: &[u8]) {
-    let strict = Packet::decode_with(octets, LengthPolicy::Libkrad);
-    if let Ok(packet) = strict {
-        let attributes: usize = packet.attributes().iter().map(|a| a.value.len() + 2).sum();
-        let end = krad::MIN_PACKET_LENGTH + attributes;
-        assert!(packet.octets().len() - end <= 2);
-        let mut shorter = packet.octets()[..end].to_vec();
-        shorter[2..4].copy_from_slice(&u16::try_from(end).unwrap().to_be_bytes());
-        let shorter = Packet::decode(&shorter).expect("libkrad's policy takes more than the default");
-        assert!(shorter.attributes().iter().eq(packet.attributes()));
+    let policies = [LengthPolicy::Libkrad, LengthPolicy::LibkradBefore1_22];
+    for policy in policies {
+        if let Ok(packet) = Packet::decode_with(octets, policy) {
+            without_tail(packet);
+        }
     }
     let Ok(packet) = Packet::decode(octets) else {
         return;
@@ -35,6 +31,20 @@ pub fn check(octets: &[u8]) {
     // Padding is not part of it, and any less of it is no packet.
     assert_eq!(Packet::decode(packet.octets()).unwrap().octets(), packet.octets());
     assert!(Packet::decode(&packet.octets()[..packet.octets().len() - 1]).is_err());
-    let permitted = |a: krad::Attribute<'_>| LengthPolicy::Libkrad.permits(a.kind, a.value.len());
-    assert!(strict.is_ok() || !packet.attributes().iter().all(permitted));
+    for policy in policies {
+        let permitted = |a: krad::Attribute<'_>| policy.permits(a.kind, a.value.len());
+        let taken = Packet::decode_with(octets, policy).is_ok();
+        assert!(taken || !packet.attributes().iter().all(permitted));
+    }
+}
+
+/// What libkrad takes is a packet without what it ignores, and says the same.
+fn without_tail(packet: Packet<'_>) {
+    let attributes: usize = packet.attributes().iter().map(|a| a.value.len() + 2).sum();
+    let end = krad::MIN_PACKET_LENGTH + attributes;
+    assert!(packet.octets().len() - end <= 2);
+    let mut shorter = packet.octets()[..end].to_vec();
+    shorter[2..4].copy_from_slice(&u16::try_from(end).unwrap().to_be_bytes());
+    let shorter = Packet::decode(&shorter).expect("libkrad's policies take more than the default");
+    assert!(shorter.attributes().iter().eq(packet.attributes()));
 }

@@ -1,8 +1,10 @@
-//! A request that is authentic gets a reply that its client verifies; a changed bit of it is noticed.
+//! A request that is authentic gets a reply that its client verifies; a changed bit of either is noticed.
+
+use std::ops::Range;
 
 use krad::{
-    Attribute, AttributeType, Code, MessageAuthenticatorRule, Packet, ReplyStyle, RequestBuilder,
-    SharedSecret,
+    Attribute, AttributeType, Code, MIN_PACKET_LENGTH, MessageAuthenticatorRule, Packet, ReplyStyle,
+    RequestBuilder, SharedSecret,
 };
 
 use crate::structured;
@@ -64,10 +66,37 @@ fn run(input: (u16, &[u8])) {
         );
     }
 
-    let mut flipped = pending.octets().to_vec();
-    let bit = usize::from(bit) % (flipped.len() * 8);
+    // The bit that was chosen, and one of each octet of the Message-Authenticator, whose place is known.
+    let octets = pending.octets();
+    let bit = usize::from(bit) % (octets.len() * 8);
+    let before = Packet::decode(octets).unwrap().attributes().iter();
+    let before = before.take_while(|attribute| attribute.kind != AttributeType::MESSAGE_AUTHENTICATOR);
+    let mac = MIN_PACKET_LENGTH + before.map(|attribute| attribute.value.len() + 2).sum::<usize>() + 2;
+    for bit in [bit].into_iter().chain(one_of_each(mac..mac + 16, bit)) {
+        let flipped = flipped(octets, bit);
+        let packet = Packet::decode(&flipped);
+        let accepted = packet.is_ok_and(|packet| packet.authenticate(&secret, REQUIRED).is_ok());
+        assert!(!accepted, "bit {bit} of the request is not covered");
+    }
+
+    // Over a stream to a KDC, the Response Authenticator alone covers a reply.
+    let Ok(reply) = request.reply(Code::ACCESS_ACCEPT).sign(ReplyStyle::Libkrad) else {
+        return;
+    };
+    for bit in one_of_each(4..20, bit) {
+        let flipped = flipped(&reply, bit);
+        let verified = pending.verify(Packet::decode(&flipped).unwrap(), LENIENT);
+        assert!(verified.is_err(), "bit {bit} of the reply is not covered");
+    }
+}
+
+/// A bit in each of these octets.
+fn one_of_each(octets: Range<usize>, bit: usize) -> impl Iterator<Item = usize> {
+    octets.map(move |octet| octet * 8 + bit % 8)
+}
+
+fn flipped(octets: &[u8], bit: usize) -> Vec<u8> {
+    let mut flipped = octets.to_vec();
     flipped[bit / 8] ^= 1 << (bit % 8);
-    let accepted =
-        Packet::decode(&flipped).is_ok_and(|packet| packet.authenticate(&secret, REQUIRED).is_ok());
-    assert!(!accepted, "bit {bit} is not covered");
+    flipped
 }

@@ -11,7 +11,7 @@
 
 mod grammar;
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use crate::DecodeError;
 
@@ -87,21 +87,24 @@ pub(crate) fn is_blank(octet: &u8) -> bool {
 ///
 /// A KDC takes raw octets as well, but a terminal, a line editor or a locale on the way may not leave them alone.
 pub fn quote(octets: &[u8]) -> impl fmt::Display + '_ {
-    fmt::from_fn(move |out| {
-        out.write_str("\"")?;
-        // What needs no escape is written run by run: each write costs as much as many octets.
-        for piece in octets.split_inclusive(|octet| !is_plain(octet)) {
-            let (run, last) = match piece.split_last() {
-                Some((last, run)) if !is_plain(last) => (run, Some(*last)),
-                _ => (piece, None),
-            };
-            out.write_str(str::from_utf8(run).map_err(|_| fmt::Error)?)?; // ASCII, so there is no error
-            if let Some(octet) = last {
-                write_escape(out, octet)?;
-            }
+    fmt::from_fn(move |out| write_quoted(out, octets))
+}
+
+/// Writes what [`quote`] shows. A generic writer, so that a `String` is written without the machinery of formatting.
+pub(crate) fn write_quoted(out: &mut impl fmt::Write, octets: &[u8]) -> fmt::Result {
+    out.write_str("\"")?;
+    // What needs no escape is written run by run: each write costs as much as many octets.
+    for piece in octets.split_inclusive(|octet| !is_plain(octet)) {
+        let (run, last) = match piece.split_last() {
+            Some((last, run)) if !is_plain(last) => (run, Some(*last)),
+            _ => (piece, None),
+        };
+        out.write_str(str::from_utf8(run).map_err(|_| fmt::Error)?)?; // ASCII, so there is no error
+        if let Some(octet) = last {
+            write_escape(out, octet)?;
         }
-        out.write_str("\"")
-    })
+    }
+    out.write_str("\"")
 }
 
 /// Whether an octet stands in a canonical string as it is.
@@ -109,7 +112,7 @@ fn is_plain(octet: &u8) -> bool {
     matches!(octet, b' '..=b'~') && !matches!(octet, b'"' | b'\\')
 }
 
-fn write_escape(out: &mut fmt::Formatter<'_>, octet: u8) -> fmt::Result {
+fn write_escape(out: &mut impl fmt::Write, octet: u8) -> fmt::Result {
     match octet {
         b'"' => out.write_str("\\\""),
         b'\\' => out.write_str("\\\\"),
@@ -128,23 +131,24 @@ impl fmt::Display for Value {
             Self::Null => out.write_str("null"),
             Self::Boolean(value) => write!(out, "{value}"),
             Self::Number(value) => write!(out, "{value}"),
-            Self::String(octets) => write!(out, "{}", quote(octets)),
+            Self::String(octets) => write_quoted(out, octets),
             Self::Array(items) => {
                 write_list(out, ['[', ']'], items, |out, item| write!(out, "{}", item.value))
             }
             Self::Object(members) => write_list(out, ['{', '}'], members, |out, member| {
-                write!(out, "{}:{}", quote(&member.key), member.node.value)
+                write_quoted(out, &member.key)?;
+                write!(out, ":{}", member.node.value)
             }),
         }
     }
 }
 
 /// Writes `items` between `brackets`, separated by commas.
-pub(crate) fn write_list<T>(
-    out: &mut fmt::Formatter<'_>,
+pub(crate) fn write_list<W: fmt::Write, T>(
+    out: &mut W,
     [open, close]: [char; 2],
     items: impl IntoIterator<Item = T>,
-    write_item: impl Fn(&mut fmt::Formatter<'_>, T) -> fmt::Result,
+    write_item: impl Fn(&mut W, T) -> fmt::Result,
 ) -> fmt::Result {
     out.write_char(open)?;
     for (index, item) in items.into_iter().enumerate() {

@@ -144,28 +144,33 @@ impl Token {
 /// The canonical JSON object: only the keys that are present, in the order of [`Field::ALL`].
 impl fmt::Display for Token {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_json(out)
+    }
+}
+
+impl Token {
+    pub(crate) fn write_json(&self, out: &mut impl fmt::Write) -> fmt::Result {
         json::write_list(
             out,
             ['{', '}'],
             Field::ALL.iter().filter(|field| self.has(**field)),
             |out, &field| {
-                write!(out, "{}:", json::quote(field.as_str().as_bytes()))?;
+                json::write_quoted(out, field.as_str().as_bytes())?;
+                out.write_str(":")?;
                 match field {
-                    Field::Type => write!(out, "{}", json::quote(self.token_type().unwrap_or_default())),
-                    Field::Username => write!(out, "{}", json::quote(self.username().unwrap_or_default())),
-                    Field::Indicators => json::write_list(
-                        out,
-                        ['[', ']'],
-                        self.indicators().unwrap_or_default(),
-                        |out, indicator| write!(out, "{}", json::quote(indicator)),
-                    ),
+                    Field::Type => json::write_quoted(out, self.token_type().unwrap_or_default()),
+                    Field::Username => json::write_quoted(out, self.username().unwrap_or_default()),
+                    Field::Indicators => {
+                        let indicators = self.indicators().unwrap_or_default();
+                        json::write_list(out, ['[', ']'], indicators, |out, indicator| {
+                            json::write_quoted(out, indicator)
+                        })
+                    }
                 }
             },
         )
     }
-}
 
-impl Token {
     fn has(&self, field: Field) -> bool {
         match field {
             Field::Type => self.token_type.is_some(),

@@ -50,9 +50,19 @@ impl UserString {
     /// It may be longer than the text that was decoded, because an octet ≥ 0x80 is written as `\u00XX`.
     #[must_use]
     pub fn to_json(&self) -> String {
-        self.to_string()
+        let mut text = String::with_capacity(self.tokens.len().saturating_mul(ROOM_FOR_A_TOKEN));
+        // A string takes everything: there is no error.
+        let _ = self.write_json(&mut text);
+        text
+    }
+
+    fn write_json(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        json::write_list(out, ['[', ']'], &self.tokens, |out, token| token.write_json(out))
     }
 }
+
+/// Octets that a usual token takes with all its keys.
+const ROOM_FOR_A_TOKEN: usize = 80;
 
 /// One token of the type `DEFAULT`: `[{}]`.
 impl Default for UserString {
@@ -65,7 +75,7 @@ impl Default for UserString {
 
 impl fmt::Display for UserString {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        json::write_list(out, ['[', ']'], &self.tokens, |out, token| write!(out, "{token}"))
+        self.write_json(out)
     }
 }
 

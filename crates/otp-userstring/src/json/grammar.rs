@@ -150,6 +150,13 @@ fn list<'a, T>(
 }
 
 fn string(input: &[u8]) -> Parsed<'_, Vec<u8>> {
+    // Nearly all strings are one run without an escape.
+    if let Some((b'"', text)) = input.split_first()
+        && let Some(end) = text.iter().position(|octet| matches!(octet, b'"' | b'\\'))
+        && let Some((run, [b'"', rest @ ..])) = text.split_at_checked(end)
+    {
+        return Ok((rest, run.to_vec()));
+    }
     enum Piece<'a> {
         Raw(&'a [u8]),
         Escaped(u8),

@@ -7,7 +7,7 @@ use sha1::block_api::compress;
 use sha1::{Digest, Sha1};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 use crate::lanes::ShaNi;
 
 /// SHA-1's chaining value (RFC 3174 §6.1).
@@ -28,7 +28,7 @@ pub(crate) const OUTER_BITS: u32 = (64 + 20) * 8;
 pub(crate) struct HmacSha1 {
     pub(super) inner: State,
     pub(super) outer: State,
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
     #[zeroize(skip)]
     sha_ni: Option<ShaNi>,
 }
@@ -55,7 +55,7 @@ impl HmacSha1 {
         Self {
             inner,
             outer,
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
             sha_ni: ShaNi::detect(),
         }
     }
@@ -66,7 +66,7 @@ impl HmacSha1 {
     }
 
     fn digest(&self, counter: u64) -> State {
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
         if let Some(sha_ni) = self.sha_ni {
             return sha_ni.hmac(&self.inner, &self.outer, counter);
         }

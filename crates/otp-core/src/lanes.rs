@@ -2,7 +2,8 @@
 //!
 //! A search computes the codes of consecutive counters under one key, so that the same instructions run over
 //! all of them. Which registers the processor has is asked at run time (feature `std`), else taken from the
-//! target that the crate is compiled for. The values are those of [`HmacSha1::truncated`], one by one.
+//! target that the crate is compiled for; a target without vector registers at all, such as that of a kernel, has no
+//! lanes (every other x86-64 has SSE2). The values are those of [`HmacSha1::truncated`], one by one.
 //!
 //! The lanes hold what the scalar path holds, the two states of the key among it, in registers and in what the
 //! compiler spills of them; neither path can wipe those. Nothing is stored but the truncated values.
@@ -10,25 +11,25 @@
 use crate::hmac_sha1::HmacSha1;
 use crate::search::{self, GROUP};
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 mod schedule;
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 #[expect(
     unsafe_code,
     reason = "functions that need a processor's features are unsafe to call without them"
 )]
 mod x86_64;
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 pub(crate) use schedule::Shared;
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 pub(crate) use x86_64::ShaNi;
 
 /// What the lanes of a search share: nothing without lanes.
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(not(all(target_arch = "x86_64", target_feature = "sse2")))]
 pub(crate) struct Shared;
 
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(not(all(target_arch = "x86_64", target_feature = "sse2")))]
 impl Shared {
     pub(crate) fn new() -> Self {
         Self
@@ -65,14 +66,14 @@ impl Lanes {
 #[derive(Clone, Copy)]
 pub(crate) enum Detected {
     One,
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
     Eight(x86_64::Avx2),
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
     Sixteen(x86_64::Avx512),
 }
 
 /// The fewest counters for which a whole register pays: the spare lanes are computed in vain.
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 const WORTHWHILE: usize = 4;
 
 impl Detected {
@@ -80,7 +81,7 @@ impl Detected {
         Self::at_most(Lanes::Sixteen)
     }
 
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
     pub(crate) fn at_most(limit: Lanes) -> Self {
         let sixteen = (limit >= Lanes::Sixteen).then(x86_64::Avx512::detect).flatten();
         let eight = || (limit >= Lanes::Eight).then(x86_64::Avx2::detect).flatten();
@@ -90,7 +91,7 @@ impl Detected {
             .unwrap_or(Self::One)
     }
 
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(not(all(target_arch = "x86_64", target_feature = "sse2")))]
     pub(crate) fn at_most(_limit: Lanes) -> Self {
         Self::One
     }
@@ -98,9 +99,9 @@ impl Detected {
     pub(crate) fn lanes(self) -> Lanes {
         match self {
             Self::One => Lanes::One,
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
             Self::Eight(_) => Lanes::Eight,
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
             Self::Sixteen(_) => Lanes::Sixteen,
         }
     }
@@ -108,17 +109,17 @@ impl Detected {
     /// Fills in the truncated HMACs of the counters from `first` on. Handed from one call to the next,
     /// `shared` saves work where the counters follow each other.
     #[cfg_attr(
-        not(target_arch = "x86_64"),
+        not(all(target_arch = "x86_64", target_feature = "sse2")),
         expect(unused_variables, reason = "there are no lanes")
     )]
     pub(crate) fn fill(self, mac: &HmacSha1, shared: &mut Shared, first: u64, values: &mut [u32]) {
         match self {
             Self::One => one_by_one(mac, first, values),
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
             Self::Eight(avx2) => {
                 by_register(mac, first, values, |first| avx2.truncated(mac, shared, first));
             }
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
             Self::Sixteen(avx512) => {
                 by_register(mac, first, values, |first| avx512.truncated(mac, shared, first));
             }
@@ -130,9 +131,9 @@ impl Detected {
         match self {
             _ if values.len() < GROUP => search::multiples::<D>(values, number),
             Self::One => search::multiples::<D>(values, number),
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
             Self::Eight(avx2) => avx2.multiples::<D>(values, number),
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
             Self::Sixteen(avx512) => avx512.multiples::<D>(values, number),
         }
     }
@@ -140,7 +141,7 @@ impl Detected {
 
 /// A register begins with a multiple of the number of its lanes; what is computed beside the wanted counters
 /// is left out.
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 fn by_register<const LANES: usize>(
     mac: &HmacSha1,
     first: u64,

@@ -57,10 +57,11 @@ fn steps(packages: &[&Package], oldest: &str, compiler: &str) -> Vec<Step> {
         for features in package.feature_sets() {
             let name = &package.name;
             let line = format!(
-                "cargo check --lib -p {name} --no-default-features{}",
+                "cargo clippy --lib -p {name} --no-default-features{}",
                 listed(&[features])
             );
-            steps.push(in_target("features", &line).env("RUSTFLAGS", "-D warnings"));
+            let step = in_target("features", &line);
+            steps.push(step.arg("--").arg("-D").arg("warnings"));
         }
     }
     for (package, features) in NO_STD {
@@ -205,7 +206,7 @@ mod tests {
         let lines = lines("1.95.0");
         for features in ["", " --features rand", " --features std"] {
             let wanted =
-                format!("cargo check --lib -p otp-core --no-default-features{features} --target-dir");
+                format!("cargo clippy --lib -p otp-core --no-default-features{features} --target-dir");
             assert!(lines.iter().any(|line| line.contains(&wanted)), "{wanted}");
         }
         let bare = format!("--target {NO_STD_TARGET} --target-dir {TARGET_DIRECTORY}");

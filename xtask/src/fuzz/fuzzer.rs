@@ -6,8 +6,9 @@ use std::process::{Command, Stdio};
 
 use anyhow::Context;
 
-/// Octets of the longest input of a target where it is not [`DEFAULT_MAX_LENGTH`]: what is longer only repeats.
-pub(super) const MAX_LENGTHS: [(&str, u32); 13] = [
+/// Octets of the longest input of a target where it is not [`DEFAULT_MAX_LENGTH`]: what is longer only repeats. A stream is
+/// several packets.
+pub(super) const MAX_LENGTHS: [(&str, u32); 14] = [
     ("base32_decode", 1100),
     ("chap", 512),
     ("credential", 64),
@@ -17,6 +18,7 @@ pub(super) const MAX_LENGTHS: [(&str, u32); 13] = [
     ("profile_value", 64),
     ("pskc_date", 64),
     ("radius_attribute", 256),
+    ("radius_stream", 16_384),
     ("tunnel_attribute", 64),
     ("user_name", 300),
     ("user_password", 400),

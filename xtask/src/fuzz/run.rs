@@ -53,7 +53,7 @@ pub(super) fn run_all(
                         target,
                         status: Status::default(),
                         finding: Some(Finding::Status(format!("{error:#}"))),
-                        last_lines: Vec::new(),
+                        lines: Vec::new(),
                     });
                     // Nobody listens any more if nothing can be said any more.
                     if events.send(Event::Ended(ended)).is_err() {
@@ -82,7 +82,7 @@ pub(super) fn run_all(
                 Ok(Event::Ended(one)) => {
                     running.remove(&one.target);
                     writeln!(out, "        {}: {}", one.target, outcome(&one))?;
-                    let mut lines = one.last_lines.iter();
+                    let mut lines = one.lines.iter();
                     lines.try_for_each(|line| writeln!(out, "          {line}"))?;
                     ended.push(one);
                 }
@@ -111,7 +111,7 @@ fn watch(target: &str, mut fuzzer: Command, events: &Sender<Event>) -> anyhow::R
         .with_context(|| format!("cannot start the fuzzer {target}"))?;
     let output = child.stderr.take().context("the fuzzer's output is a pipe")?;
     let (mut status, mut file) = (Status::default(), None);
-    let mut last_lines = VecDeque::new();
+    let (mut lines, mut in_trouble) = (VecDeque::new(), false);
     let (mut output, mut line) = (BufReader::new(output), Vec::new());
     while output.read_until(b'\n', &mut line)? > 0 {
         let text = String::from_utf8_lossy(&line).trim_end().to_owned();
@@ -123,9 +123,13 @@ fn watch(target: &str, mut fuzzer: Command, events: &Sender<Event>) -> anyhow::R
             say(Event::Moved(target.to_owned(), status.clone()));
             continue;
         }
-        last_lines.push_back(text);
-        if last_lines.len() > LAST_LINES {
-            last_lines.pop_front();
+        // What comes before the trouble is of no interest, and what comes long after it is only its backtrace.
+        in_trouble |= text.contains("panicked at ") || text.contains("ERROR: ");
+        if !in_trouble && lines.len() == LINES_WITHOUT_TROUBLE {
+            lines.pop_front();
+        }
+        if lines.len() < LINES {
+            lines.push_back(text);
         }
     }
     let code = child.wait()?;
@@ -136,8 +140,8 @@ fn watch(target: &str, mut fuzzer: Command, events: &Sender<Event>) -> anyhow::R
     Ok(Ended {
         target: target.to_owned(),
         status,
-        last_lines: if finding.is_some() {
-            last_lines.into()
+        lines: if finding.is_some() {
+            lines.into()
         } else {
             Vec::new()
         },
@@ -145,8 +149,9 @@ fn watch(target: &str, mut fuzzer: Command, events: &Sender<Event>) -> anyhow::R
     })
 }
 
-/// Lines to show of a finding: the panic and what libFuzzer has to say.
-const LAST_LINES: usize = 40;
+/// How much of its output is kept of a fuzzer that found something, and of one that ended without a word.
+const LINES: usize = 12;
+const LINES_WITHOUT_TROUBLE: usize = 4;
 
 fn outcome(ended: &Ended) -> String {
     let reached = format!(
@@ -236,9 +241,12 @@ mod tests {
             (good.status.executions, good.status.edges, good.finding),
             (8, 5, None)
         );
-        let bad = run("echo 'thread panicked' >&2; echo 'Test unit written to x/crash-1' >&2; exit 77");
+        let bad = run(
+            "seq 9 >&2; echo 'thread panicked at x:1:2:' >&2; seq 30 >&2; echo 'Test unit written to x/crash-1' >&2; exit 77",
+        );
         assert_eq!(bad.finding, Some(Finding::Input("x/crash-1".to_owned())));
-        assert_eq!(bad.last_lines[0], "thread panicked");
+        assert_eq!(bad.lines.len(), 12);
+        assert_eq!(bad.lines[4], "thread panicked at x:1:2:");
         let silent = run("exit 3");
         assert_eq!(silent.finding, Some(Finding::Status("exit status: 3".to_owned())));
         drop(events);

@@ -8,8 +8,8 @@ pub(super) struct Ended {
     pub(super) target: String,
     pub(super) status: Status,
     pub(super) finding: Option<Finding>,
-    /// What the fuzzer said last, if there was a finding.
-    pub(super) last_lines: Vec<String>,
+    /// What the fuzzer said about a finding.
+    pub(super) lines: Vec<String>,
 }
 
 /// Why a fuzzer ended before its time.
@@ -95,13 +95,13 @@ mod tests {
                 target: "chap".to_owned(),
                 status: status(1_234_567),
                 finding: None,
-                last_lines: Vec::new(),
+                lines: Vec::new(),
             },
             Ended {
                 target: "a".to_owned(),
                 status: status(12),
                 finding: Some(Finding::Input("fuzz/artifacts/a/crash-0a1b".to_owned())),
-                last_lines: vec!["thread panicked".to_owned()],
+                lines: vec!["thread panicked".to_owned()],
             },
         ];
         assert_eq!(

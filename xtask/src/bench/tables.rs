@@ -187,8 +187,9 @@ const OTP_CORE: [Row; 12] = {
             .peer("one code after the other", ONE_BY_ONE)
             .goal(2.5)
             .missed_because(
-                "AVX2 rotates with two shifts and combines three values with two operations, which fill the vector ports; one \
-                 code after the other runs on the SHA instructions of the same processor.",
+                "AVX2 rotates with two shifts and combines three values with two operations: 2386 operations for 8 codes, at most \
+                 2.4 × as fast on three vector ports as one code after the other, which runs on the SHA instructions of the \
+                 same processor.",
             ),
         Row::new("search 1000 counters, AVX-512", AVX512)
             .needs("AVX-512")

@@ -11,7 +11,7 @@ pub struct Plan {
     pub seed: u64,
     /// Daemons on the one store.
     pub nodes: usize,
-    /// Users, one of each [`Habit`](crate::people::Habit) in turn.
+    /// Users: one with HOTP, one with TOTP, then the same with passwords, and so on.
     pub users: usize,
     /// Logins of each user.
     pub logins: u32,

@@ -28,6 +28,7 @@ pub(crate) struct Sent {
     pub(crate) is_kdc: bool,
     pub(crate) user: UserId,
     pub(crate) genuine: Option<Genuine>,
+    pub(crate) credential: String,
     pub(crate) endpoint: Endpoint,
     /// An honest person's login, by number.
     pub(crate) login: Option<usize>,

@@ -54,7 +54,7 @@ impl Person {
         let name = format!("person{number}");
         let password = habit.has_password().then(|| password_hash().clone());
         let user = model.add_user(UserName::parse(name.as_bytes()).ok()?, password);
-        let key = || TokenKey::from([u8::try_from(number).unwrap_or(u8::MAX) ^ 0x5a; 20]);
+        let key = || key_of(number);
         if habit.counts() {
             let mode = TokenMode::Hotp {
                 hotp: Hotp::default(),
@@ -115,6 +115,18 @@ impl Person {
         let password = if self.habit.has_password() { PASSWORD } else { "" };
         format!("{password}{code:06}")
     }
+}
+
+fn key_of(number: usize) -> TokenKey {
+    TokenKey::from([u8::try_from(number).unwrap_or(u8::MAX) ^ 0x5a; 20])
+}
+
+/// Whether the code in `credential` is the one that somebody's device shows at `moment`: in many runs, a guess is right.
+pub(crate) fn is_right(user: UserId, credential: &str, moment: u64) -> bool {
+    // Users are numbered from 1 on, in the order in which they are enrolled.
+    let number = usize::try_from(user.0).unwrap_or_default().saturating_sub(1);
+    let code = Hotp::default().generate(&key_of(number), moment);
+    credential.ends_with(code.as_str())
 }
 
 /// Of the weakest parameters there are: what is simulated is not the hash.

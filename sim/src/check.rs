@@ -25,6 +25,8 @@ const GRACE: Duration = Duration::from_secs(6);
 const SKEW: Duration = Duration::from_secs(4);
 /// Packets that may share one acceptance: the first and its twins.
 const SHARES: usize = 4;
+/// For how long a refusal is held back, and a little for the decision.
+const REJECT_DELAY: Duration = Duration::from_millis(1050);
 /// For how long the same packet gets its verdict again.
 const SAME_PACKET: Duration = Duration::from_secs(30);
 
@@ -322,13 +324,24 @@ impl Judge<'_> {
                 continue;
             }
             checked.never_lost += 1;
+            let refused = refused.filter(|at| {
+                !packet.arrived.iter().any(|came| {
+                    // Another daemon had it before the commit, refused it then, and held the refusal back as it has to.
+                    *came < durable && at.saturating_duration_since(*came) <= REJECT_DELAY
+                })
+            });
             if let Some(at) = refused.filter(|at| at.duration_since(durable) <= SAME_PACKET) {
                 return violation(
                     "never lost",
                     format!(
-                        "packet {number} was accepted for good at {}, and refused at {}",
+                        "packet {number} was accepted for good at {}, and refused at {}; it came at {:?}",
                         self.after(durable),
-                        self.after(at)
+                        self.after(at),
+                        packet
+                            .arrived
+                            .iter()
+                            .map(|came| self.after(*came))
+                            .collect::<Vec<_>>()
                     ),
                 );
             }

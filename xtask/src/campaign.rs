@@ -2,14 +2,9 @@
 //!
 //! What they see goes to the terminal and, a line for each campaign, into the ledger.
 
-use std::{
-    fs,
-    io::Write as _,
-    path::Path,
-    process::{Command, ExitCode},
-};
+use std::{fs, io::Write as _, path::Path, process::ExitCode};
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 
 use crate::{bench, machine, packages::REQUIRED, step::Step};
 
@@ -106,7 +101,8 @@ fn options(campaign: Campaign, arguments: &[&str]) -> anyhow::Result<(u32, Optio
 
 /// Appends lines of campaigns to the ledger, with the commit and the machine that they were seen on.
 fn append(lines: &str) -> anyhow::Result<()> {
-    let commit = output("git", &["describe", "--always", "--dirty"])?;
+    let commit = machine::output("git", &["describe", "--always", "--dirty"])?;
+    let commit = commit.trim();
     let machine = bench::processor_name().replace(',', ";");
     if !Path::new(LEDGER).exists() {
         fs::write(LEDGER, format!("{COLUMNS}\n")).with_context(|| format!("cannot write {LEDGER}"))?;
@@ -120,15 +116,6 @@ fn append(lines: &str) -> anyhow::Result<()> {
             .with_context(|| format!("cannot append to {LEDGER}"))?;
     }
     Ok(())
-}
-
-fn output(program: &str, arguments: &[&str]) -> anyhow::Result<String> {
-    let output = Command::new(program)
-        .args(arguments)
-        .output()
-        .with_context(|| format!("cannot start {program}"))?;
-    ensure!(output.status.success(), "{program} failed: {}", output.status);
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 #[cfg(test)]

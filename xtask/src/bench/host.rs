@@ -1,10 +1,8 @@
 //! On what the benchmarks ran.
 
 use std::fs;
-use std::process::Command;
 
-use anyhow::{Context, ensure};
-
+use crate::machine::output;
 use crate::packages::BENCHED;
 
 /// The machine, the compiler and the C libraries.
@@ -68,15 +66,6 @@ impl Host {
 pub(crate) fn processor_name() -> String {
     let (name, _) = read_processor(&fs::read_to_string("/proc/cpuinfo").unwrap_or_default());
     name
-}
-
-fn output(program: &str, arguments: &[&str]) -> anyhow::Result<String> {
-    let output = Command::new(program)
-        .args(arguments)
-        .output()
-        .with_context(|| format!("cannot start {program}"))?;
-    ensure!(output.status.success(), "{program} failed: {}", output.status);
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Name and extensions of the first processor of `/proc/cpuinfo`.

@@ -31,7 +31,7 @@ use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 use crate::{
     campaign::{self, Ledger},
-    system::{Daemon, System, program},
+    system::{Daemon, System},
 };
 
 /// How often the daemon is killed.
@@ -153,12 +153,8 @@ fn dies_at_its_first_answer(system: &System) -> Command {
     command
         .args(["-D", "-f", "-qq", "-e", "trace=sendto,sendmsg", "-e"])
         .arg("inject=sendto,sendmsg:error=EIO:signal=KILL:when=1")
-        .args(["-o", "/dev/null"])
-        .arg(program("otp-radiusd"))
-        .arg("--state-dir")
-        .arg(system.state_dir())
-        .args(["--listen", "udp://127.0.0.1:0"]);
-    command
+        .args(["-o", "/dev/null"]);
+    system.daemon_under(command)
 }
 
 fn system_with_users() -> (System, String) {

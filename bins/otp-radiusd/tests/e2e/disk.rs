@@ -8,7 +8,7 @@ use otp_core::{Hotp, TokenKey};
 
 use crate::{
     campaign::{self, Ledger},
-    system::{Daemon, System, program},
+    system::{Daemon, System},
     wire::{Datagrams, Verdict},
 };
 
@@ -146,12 +146,8 @@ fn failing(system: &System, fault: &str, call: u64, trace: &Path) -> Command {
         .arg("-P")
         .arg(system.state_dir().join("otp.db-shm"))
         .arg("-o")
-        .arg(trace)
-        .arg(program("otp-radiusd"))
-        .arg("--state-dir")
-        .arg(system.state_dir())
-        .args(["--listen", "udp://127.0.0.1:0"]);
-    command
+        .arg(trace);
+    system.daemon_under(command)
 }
 
 fn code(key: &TokenKey, counter: u64) -> String {

@@ -17,7 +17,7 @@ use otp_core::{Hotp, TokenKey};
 
 use crate::{
     campaign::{self, Ledger},
-    system::{Daemon, System, program},
+    system::{Daemon, System},
 };
 
 /// Accepts that are looked at.
@@ -141,12 +141,8 @@ fn traced(system: &System, trace: &std::path::Path) -> Command {
             "-e",
         ])
         .args(["signal=none", "-o"])
-        .arg(trace)
-        .arg(program("otp-radiusd"))
-        .arg("--state-dir")
-        .arg(system.state_dir())
-        .args(["--listen", "udp://127.0.0.1:0"]);
-    command
+        .arg(trace);
+    system.daemon_under(command)
 }
 
 fn key(number: u64) -> TokenKey {

@@ -97,6 +97,16 @@ impl System {
         self.start_with(&[])
     }
 
+    /// The daemon on a free UDP port of loopback, started by `tracer`, such as `strace` with its options.
+    pub fn daemon_under(&self, mut tracer: Command) -> Command {
+        tracer
+            .arg(program("otp-radiusd"))
+            .arg("--state-dir")
+            .arg(self.state_dir())
+            .args(["--listen", "udp://127.0.0.1:0"]);
+        tracer
+    }
+
     pub fn start_with(&self, options: &[&str]) -> Daemon {
         let mut command = Command::new(program("otp-radiusd"));
         command

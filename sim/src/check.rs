@@ -73,9 +73,11 @@ impl AddAssign for Checked {
     }
 }
 
-impl fmt::Display for Checked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (what, count) in [
+impl Checked {
+    /// Every count and what it is of.
+    #[must_use]
+    pub const fn counts(&self) -> [(&'static str, u64); 11] {
+        [
             ("runs", self.runs),
             ("packets that reached a daemon", self.packets),
             ("accepts on the wire", self.accepts),
@@ -95,8 +97,14 @@ impl fmt::Display for Checked {
             ),
             ("monotone: commits that moved replay state on", self.monotone),
             ("counted: failures counted one by one", self.counted),
-            ("honest: logins on calm days, all let in", self.honest),
-        ] {
+            ("honest: logins on calm days that were let in", self.honest),
+        ]
+    }
+}
+
+impl fmt::Display for Checked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (what, count) in self.counts() {
             writeln!(f, "{count:>12}  {what}")?;
         }
         Ok(())

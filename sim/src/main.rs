@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 use std::{
+    env,
+    fs::OpenOptions,
     io::{IsTerminal as _, Write as _},
     process::ExitCode,
     sync::{
@@ -9,6 +11,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, bail};
@@ -22,6 +25,8 @@ Usage: otp-sim [--seeds N] [--first SEED] [--control NAME]
   --first SEED     the first of them (default 0)
   --seed SEED      run this one twice, show its plan, and see that both runs were the same
   --control NAME   put a defect in, to see that it is noticed: acknowledges-early, does-not-compare, forgets-verdicts
+
+A run of many seeds appends what it saw, as a line, to the file that the environment variable CAMPAIGN_LEDGER names.
 ";
 
 struct Options {
@@ -49,7 +54,7 @@ fn options() -> anyhow::Result<Options> {
         only: None,
         control: Control::Sound,
     };
-    let mut arguments = std::env::args().skip(1);
+    let mut arguments = env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut number = || -> anyhow::Result<u64> {
             let text = arguments
@@ -110,6 +115,8 @@ fn campaign(options: &Options) -> anyhow::Result<ExitCode> {
     let found: Mutex<Option<(u64, Violation)>> = Mutex::new(None);
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let shows_progress = std::io::stderr().is_terminal();
+    #[expect(clippy::disallowed_methods, reason = "how long it took, for people to read")]
+    let started = Instant::now();
     let work = || -> anyhow::Result<()> {
         while !stop.load(Ordering::Relaxed) {
             let seed = next.fetch_add(1, Ordering::Relaxed);
@@ -150,8 +157,19 @@ fn campaign(options: &Options) -> anyhow::Result<ExitCode> {
     if shows_progress {
         eprintln!();
     }
-    print!("{}", totals.into_inner().unwrap_or_else(PoisonError::into_inner));
-    match found.into_inner().unwrap_or_else(PoisonError::into_inner) {
+    let totals = totals.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    print!("{totals}");
+    if options.control == Control::Sound {
+        let violations = u64::from(found.is_some());
+        record(&ledger_line(
+            options.first,
+            &totals,
+            violations,
+            started.elapsed(),
+        ))?;
+    }
+    match found {
         None => {
             println!("no violation");
             Ok(ExitCode::SUCCESS)
@@ -161,5 +179,44 @@ fn campaign(options: &Options) -> anyhow::Result<ExitCode> {
             println!("again: cargo xtask sim --seed {seed}");
             Ok(ExitCode::FAILURE)
         }
+    }
+}
+
+/// Campaign, first seed, counts, seconds: as every campaign says it.
+fn ledger_line(first: u64, totals: &Checked, violations: u64, took: Duration) -> String {
+    let counts: Vec<String> = totals
+        .counts()
+        .into_iter()
+        .chain([("violations", violations)])
+        .map(|(what, count)| format!("{what}: {count}"))
+        .collect();
+    format!("simulation,{first},{},{}", counts.join("; "), took.as_secs())
+}
+
+/// Appends a line to the file that `CAMPAIGN_LEDGER` names, if any.
+fn record(line: &str) -> anyhow::Result<()> {
+    let Some(path) = env::var_os("CAMPAIGN_LEDGER") else {
+        return Ok(());
+    };
+    let file = OpenOptions::new().append(true).create(true).open(&path);
+    file.and_then(|mut file| writeln!(file, "{line}"))
+        .with_context(|| format!("cannot append to {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_has_four_columns() {
+        let totals = Checked {
+            runs: 7,
+            ..Checked::default()
+        };
+        let line = ledger_line(3, &totals, 0, Duration::from_millis(1999));
+        let columns: Vec<&str> = line.split(',').collect();
+        assert_eq!(columns.len(), 4, "{line}");
+        assert_eq!([columns[0], columns[1], columns[3]], ["simulation", "3", "1"]);
+        assert!(columns[2].starts_with("runs: 7; ") && columns[2].ends_with("; violations: 0"));
     }
 }

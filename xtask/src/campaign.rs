@@ -1,4 +1,4 @@
-//! `cargo xtask crash`, `order` and `disk`: the end-to-end tests of these names, more of them than a test run has time for.
+//! Campaigns that `cargo xtask` runs: the end-to-end tests of their names, more of them than a test run has time for.
 //!
 //! What they see goes to the terminal and, a line for each campaign, into the ledger.
 
@@ -54,28 +54,45 @@ pub(crate) fn run(campaign: Campaign, arguments: &[&str]) -> anyhow::Result<Exit
     if !build.run(&mut std::io::stdout())?.status.success() {
         return Ok(ExitCode::FAILURE);
     }
+    let line = format!(
+        "cargo test --package otp-radiusd --test e2e -- --nocapture {}::",
+        campaign.name
+    );
+    let mut step = Step::new(campaign.name, &line).env(campaign.variable, count.to_string());
+    if let Some(seed) = seed {
+        step = step.env("CAMPAIGN_SEED", seed.to_string());
+    }
+    let recorded = record(step)?;
+    Ok(if recorded.succeeded && recorded.lines > 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// What became of a step that writes lines for the ledger.
+#[derive(Debug)]
+pub(crate) struct Recorded {
+    pub(crate) succeeded: bool,
+    /// How many it has written.
+    pub(crate) lines: usize,
+}
+
+/// Runs a step whose campaigns append their lines to the file that `CAMPAIGN_LEDGER` names, and puts these lines into
+/// the ledger.
+pub(crate) fn record(step: Step) -> anyhow::Result<Recorded> {
     let lines = Path::new("target/campaign.csv");
     if lines.exists() {
         fs::remove_file(lines).with_context(|| format!("cannot remove {}", lines.display()))?;
     }
     let here = std::env::current_dir().context("there is no working directory")?;
-    let line = format!(
-        "cargo test --package otp-radiusd --test e2e -- --nocapture {}::",
-        campaign.name
-    );
-    let mut step = Step::new(campaign.name, &line)
-        .env(campaign.variable, count.to_string())
-        .env("CAMPAIGN_LEDGER", here.join(lines).display().to_string());
-    if let Some(seed) = seed {
-        step = step.env("CAMPAIGN_SEED", seed.to_string());
-    }
+    let step = step.env("CAMPAIGN_LEDGER", here.join(lines).display().to_string());
     let ran = step.run(&mut std::io::stdout())?;
     let seen = fs::read_to_string(lines).unwrap_or_default();
     append(&seen)?;
-    Ok(if ran.status.success() && !seen.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
+    Ok(Recorded {
+        succeeded: ran.status.success(),
+        lines: seen.lines().count(),
     })
 }
 
@@ -101,6 +118,9 @@ fn options(campaign: Campaign, arguments: &[&str]) -> anyhow::Result<(u32, Optio
 
 /// Appends lines of campaigns to the ledger, with the commit and the machine that they were seen on.
 fn append(lines: &str) -> anyhow::Result<()> {
+    if lines.is_empty() {
+        return Ok(());
+    }
     let commit = machine::output("git", &["describe", "--always", "--dirty"])?;
     let commit = commit.trim();
     let machine = bench::processor_name().replace(',', ";");
@@ -137,6 +157,28 @@ mod tests {
             &["1", "--seed"],
         ] {
             assert!(options(crash, wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    /// Every line of the ledger has all columns, and numbers where numbers belong.
+    #[test]
+    fn the_ledger_can_be_read() {
+        let ledger = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reliability-ledger.csv");
+        let text = fs::read_to_string(ledger).unwrap();
+        let mut lines = text.lines();
+        assert_eq!(lines.next(), Some(COLUMNS));
+        for line in lines {
+            let [_, _, _, seed, counts, seconds] = line.split(',').collect::<Vec<_>>()[..] else {
+                panic!("columns: {line}");
+            };
+            assert!(
+                seed.parse::<u64>().is_ok() && seconds.parse::<u64>().is_ok(),
+                "{line}"
+            );
+            for count in counts.split("; ") {
+                let number = count.rsplit_once(": ").map(|(_, number)| number.parse::<u64>());
+                assert!(matches!(number, Some(Ok(_))), "{count}: {line}");
+            }
         }
     }
 

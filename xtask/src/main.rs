@@ -36,8 +36,8 @@ Commands:
   crash [N]                        kill the daemon under load N times (default 200), also between commit and answer
   order [N]                        see N Accepts (default 5000) leave after the sync that covers them, by strace
   disk [N]                         make the first N calls (default 60) of each kind to the disk fail, one in each run;
-                                   crash, order and disk append what they saw to docs/reliability-ledger.csv
-  sim [--seeds N] [--seed SEED] …  run the daemon on N seeds (default 10000) of an imagined world, or one of them twice
+  sim [--seeds N] [--seed SEED] …  run the daemon on N seeds (default 10000) of an imagined world, or one of them twice;
+                                   sim, crash, order and disk append what they saw to docs/reliability-ledger.csv
   check                            what has to hold before a release: licences and sources of dependencies, each feature
                                    alone, no_std, documentation as docs.rs builds it, every package packed and built
                                    from its archive with its tests, and with its oldest dependencies; needs cargo-deny

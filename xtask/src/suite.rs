@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use crate::machine;
 use crate::outcome::{Finished, Totals, summary};
 use crate::packages::REQUIRED;
+use crate::sim;
 use crate::step::{Ran, Step};
 
 /// Makes the machine ready, runs the steps up to the first that fails, and closes with a table and the sum of all tests.
@@ -17,7 +18,9 @@ use crate::step::{Ran, Step};
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
     machine::require_components()?;
     machine::provide_packages(&REQUIRED)?;
-    run_steps(&steps(&crates_with_features()?), &mut std::io::stdout())
+    let mut steps = steps(&crates_with_features()?);
+    steps.push(sim::of_the_workspace()?);
+    run_steps(&steps, &mut std::io::stdout())
 }
 
 fn steps(with_features: &[String]) -> Vec<Step> {
@@ -46,7 +49,6 @@ fn steps(with_features: &[String]) -> Vec<Step> {
             "cargo test --workspace --lib --bins --tests --no-fail-fast",
         ),
         Step::new("doc tests", "cargo test --workspace --doc --no-fail-fast"),
-        Step::new("simulation", "cargo run --package otp-sim -- --seeds 10000"),
     ]);
     steps
 }

@@ -46,7 +46,7 @@ impl Ledger {
             seed,
             counts,
         } = self;
-        let line = format!("{campaign},{seed},{counts},{} s", started.elapsed().as_secs());
+        let line = format!("{campaign},{seed},{counts},{}", started.elapsed().as_secs());
         println!("ledger: {line}");
         if let Some(file) = env::var_os("CAMPAIGN_LEDGER") {
             let mut file = OpenOptions::new().append(true).create(true).open(file).unwrap();

@@ -46,6 +46,8 @@ pub struct Config {
     pub socket_mode: SocketMode,
     /// How long a request may take, in milliseconds. An MIT KDC waits for 5,000.
     pub deadline_ms: DeadlineMillis,
+    /// For how many seconds a password that was right need not be hashed again; 0, the default, for never.
+    pub password_cache_s: CacheSeconds,
     /// What is logged, and how.
     #[serde(deserialize_with = "log_table")]
     pub log: LogConfig,
@@ -65,6 +67,7 @@ impl Default for Config {
             ],
             socket_mode: SocketMode(0o600),
             deadline_ms: DeadlineMillis(4_000),
+            password_cache_s: CacheSeconds(0),
             log: LogConfig::default(),
             file: None,
         }
@@ -233,6 +236,31 @@ impl TryFrom<u64> for DeadlineMillis {
     }
 }
 
+/// A time in seconds, at most an hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "u64")]
+pub struct CacheSeconds(u64);
+
+impl CacheSeconds {
+    /// The time as a duration.
+    pub fn duration(self) -> Duration {
+        Duration::from_secs(self.0)
+    }
+}
+
+impl TryFrom<u64> for CacheSeconds {
+    type Error = String;
+
+    fn try_from(seconds: u64) -> Result<Self, Self::Error> {
+        if seconds <= 3_600 {
+            return Ok(Self(seconds));
+        }
+        Err(format!(
+            "password_cache_s {seconds} is outside 0..=3600; 300 spares devices that come back every few minutes their hash, 0 remembers nothing"
+        ))
+    }
+}
+
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -324,6 +352,16 @@ mod tests {
         let config = Config::parse("", "x".as_ref()).unwrap();
         assert_eq!(config.listen, Config::default().listen);
         assert_eq!(config.deadline_ms.duration(), Duration::from_secs(4));
+        assert_eq!(config.password_cache_s.duration(), Duration::ZERO, "off");
+    }
+
+    #[test]
+    fn passwords_are_remembered_for_an_hour_at_most() {
+        for seconds in [0, 1, 300, 3600] {
+            let text = format!("password_cache_s = {seconds}");
+            let config = Config::parse(&text, "x".as_ref()).unwrap();
+            assert_eq!(config.password_cache_s.duration(), Duration::from_secs(seconds));
+        }
     }
 
     /// Text, and what the message must name.
@@ -346,6 +384,8 @@ mod tests {
         ("socket_mode = \"0\"", &["locks out the owner", "0600"]),
         ("deadline_ms = 5", &["100..=30000"]),
         ("deadline_ms = \"4s\"", &["line 1"]),
+        ("password_cache_s = 3601", &["line 1", "0..=3600"]),
+        ("password_cache_s = -1", &["line 1"]),
         ("[log]\nformat = \"xml\"", &["line 2", "xml", "text"]),
         ("[log]\nlevle = \"info\"", &["levle"]),
         ("state_dir = ", &["line 1"]),

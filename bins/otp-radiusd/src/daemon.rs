@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use otp_service::{Service, SystemClock};
+use otp_service::{PasswordCache, Service, SystemClock};
 use otp_store::{ClientRecord, ClientSource, MessageAuthenticatorRule, Store};
 use rand::{TryRng as _, rngs::SysRng};
 use tracing::{debug, info, warn};
@@ -24,7 +24,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         .context("the store does not take a write, so nothing could be accepted")?;
     warn_of_exemptions(&store)?;
     let shutdown = shutdown::on_signal()?;
-    let radius = radius(store, LogReporter)?;
+    let radius = radius(service(store, &config)?, LogReporter)?;
     let listeners = Listeners::bind(&config).await?;
     listeners.announce();
     let watch = tokio::spawn(watch(radius.service().clone()));
@@ -57,14 +57,24 @@ async fn watch(service: Service) {
     }
 }
 
-/// The RADIUS side of a validation service on `store`.
-pub(crate) fn radius<R: Reporter>(store: Store, reporter: R) -> anyhow::Result<Arc<Radius<R>>> {
+/// The validation service on `store`, as configured.
+pub(crate) fn service(store: Store, config: &Config) -> anyhow::Result<Service> {
     let service = Service::new(store, Arc::new(SystemClock));
-    let run = SysRng
-        .try_next_u32()
-        .context("the operating system gives no randomness")?;
+    let life = config.password_cache_s.duration();
+    if life.is_zero() {
+        return Ok(service);
+    }
+    let cache = PasswordCache::new(life, &mut SysRng).context(NO_RANDOMNESS)?;
+    Ok(service.with_password_cache(cache))
+}
+
+/// The RADIUS side of a validation service.
+pub(crate) fn radius<R: Reporter>(service: Service, reporter: R) -> anyhow::Result<Arc<Radius<R>>> {
+    let run = SysRng.try_next_u32().context(NO_RANDOMNESS)?;
     Ok(Arc::new(Radius::new(service, reporter, run)))
 }
+
+const NO_RANDOMNESS: &str = "the operating system gives no randomness";
 
 /// A weakened client is named at every start, so that nobody forgets it.
 pub(crate) fn warn_of_exemptions(store: &Store) -> anyhow::Result<()> {

@@ -65,7 +65,7 @@ pub(crate) async fn run(options: DemoOptions) -> anyhow::Result<()> {
     introduce(&uri, udp, &state_dir, &config).context("cannot write to the terminal")?;
 
     let radius = daemon::radius(
-        store,
+        daemon::service(store, &config)?,
         Explainer {
             coloured: is_coloured(),
         },

@@ -75,16 +75,17 @@ impl<R: Reporter, S: AccountStore> Radius<R, S> {
         };
         let packet = self.service.store().digests().packet(client.id, request.octets());
         let user_name = request.user_name().unwrap_or_default().to_vec();
+        let deadline = request
+            .deadline()
+            .checked_sub(MARGIN)
+            .unwrap_or_else(|| request.deadline());
         let request_in = Request {
             user_name,
             credential: Some(credential),
             packet,
             channel: self.channel(request.peer()),
+            patience: deadline.saturating_duration_since(Instant::now()),
         };
-        let deadline = request
-            .deadline()
-            .checked_sub(MARGIN)
-            .unwrap_or_else(|| request.deadline());
         let decided = tokio::time::timeout_at(deadline, self.service.validate(request_in, client)).await;
         decided.unwrap_or_else(|_elapsed| {
             error!(
@@ -206,7 +207,9 @@ impl<R: Reporter, S: AccountStore> RadiusService for Radius<R, S> {
         });
         match outcome.answer {
             otp_service::Answer::Accept(_durable) => Answer::accept(),
-            otp_service::Answer::Reject => Answer::reject().not_before(client.reject_delay()),
+            otp_service::Answer::Reject => {
+                Answer::reject().not_before(client.reject_delay().max(outcome.hold))
+            }
         }
     }
 

@@ -9,13 +9,22 @@
 //! | [`Outcome`] | what may be answered, and why |
 //! | [`Answer::Accept`] | holds the [`otp_store::Accept`] that only a durable commit makes |
 //! | [`Clock`] | where the time comes from; tests and simulations bring their own |
+//! | [`PasswordCache`] | passwords that were proven a moment ago, if wanted |
 //! | [`password`] | Argon2id: make and verify hashes |
 #![forbid(unsafe_code)]
 
+mod checker;
 mod clock;
+mod pace;
 pub mod password;
+mod passwords;
+mod proofs;
+mod request;
 mod service;
+mod turns;
 mod watch;
 
 pub use clock::{Clock, SystemClock};
-pub use service::{Answer, Outcome, Request, Service};
+pub use proofs::PasswordCache;
+pub use request::{Answer, Outcome, Request};
+pub use service::Service;

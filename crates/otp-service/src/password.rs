@@ -1,12 +1,8 @@
-//! Passwords: Argon2id hashes in PHC strings, checked off the runtime's threads and never more at once than asked for.
-
-use std::{num::NonZeroUsize, sync::Arc};
+//! Passwords: Argon2id hashes in PHC strings.
 
 use argon2::{Argon2, PasswordHasher, PasswordVerifier};
 use otp_validation::PasswordHash;
 use rand::CryptoRng;
-use tokio::sync::Semaphore;
-use zeroize::Zeroizing;
 
 /// Why a password could not be hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,42 +50,6 @@ pub fn hash(password: &[u8], rng: &mut impl CryptoRng) -> Result<PasswordHash, H
 pub fn verify(password: &[u8], hash: &PasswordHash) -> bool {
     argon2::PasswordHash::new(hash.as_str())
         .is_ok_and(|parsed| Argon2::default().verify_password(password, &parsed).is_ok())
-}
-
-/// Where passwords are checked.
-#[derive(Clone, Debug)]
-pub(crate) enum Checker {
-    /// On the blocking pool, a bounded number at a time, so that traffic without passwords never waits for the hash.
-    Pool(Arc<Semaphore>),
-    /// In the task that asks.
-    InPlace,
-}
-
-impl Checker {
-    pub(crate) fn new(at_once: NonZeroUsize) -> Self {
-        Self::Pool(Arc::new(Semaphore::new(at_once.get())))
-    }
-
-    pub(crate) const fn in_place() -> Self {
-        Self::InPlace
-    }
-
-    /// As [`verify`]; a check that cannot be made is a wrong password.
-    pub(crate) async fn verify(&self, password: Zeroizing<Vec<u8>>, hash: PasswordHash) -> bool {
-        let permits = match self {
-            Self::Pool(permits) => Arc::clone(permits),
-            Self::InPlace => return verify(&password, &hash),
-        };
-        let Ok(permit) = permits.acquire_owned().await else {
-            return false;
-        };
-        let check = tokio::task::spawn_blocking(move || {
-            // The permit lives as long as the work, even if nobody waits for it any more.
-            let _permit = permit;
-            verify(&password, &hash)
-        });
-        check.await.unwrap_or(false)
-    }
 }
 
 #[cfg(test)]

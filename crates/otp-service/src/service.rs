@@ -2,16 +2,18 @@
 
 use std::{num::NonZeroUsize, sync::Arc, thread, time::Duration};
 
-use otp_store::{Accept, AccountStore, Commit, Snapshot, Store, StoreError};
+use otp_store::{AccountStore, Commit, Snapshot, Store, StoreError};
 use otp_validation::{
-    Account, Attempt, Channel, Client, Decision, PacketDigest, PasswordHash, Progress, Reason, TokenId,
-    UnixTime, UserName, decide,
+    Account, Attempt, Channel, Client, Decision, PacketDigest, Progress, Reason, TokenId, UnixTime, UserName,
+    decide,
 };
 use tracing::{debug, error};
-use zeroize::Zeroizing;
 
 use crate::{
-    Clock, password,
+    Answer, Clock, Outcome, PasswordCache, Request,
+    checker::Checker,
+    password,
+    passwords::{Finding, Inquiry, Passwords, Question},
     watch::{ClockWatch, Reading},
 };
 
@@ -19,86 +21,46 @@ use crate::{
 /// requests at once for one user, and learns nothing from being refused.
 const ROUNDS: u32 = 8;
 
-/// One attempt to log in, however it came in.
-#[derive(Debug)]
-pub struct Request {
-    /// User-Name as received.
-    pub user_name: Vec<u8>,
-    /// User-Password, unhidden; `None` if the request has none.
-    pub credential: Option<Zeroizing<Vec<u8>>>,
-    /// Digest of the packet ([`otp_store::Digests::packet`]); something unique where there is no packet.
-    pub packet: PacketDigest,
-    /// What it came through, where that tells a twin from a second login.
-    pub channel: Option<Channel>,
-}
-
-/// What the caller may answer.
-#[derive(Debug)]
-pub enum Answer {
-    /// Let in: the proof that the acceptance is durable.
-    Accept(Accept),
-    /// Refuse.
-    Reject,
-}
-
-/// A verdict, and what there is to say about it in a log.
-#[derive(Debug)]
-pub struct Outcome {
-    /// What may be answered.
-    pub answer: Answer,
-    /// Why. Never for the wire.
-    pub reason: Reason,
-    /// The stored name of the user, if there is one.
-    pub user: Option<UserName>,
-    /// The label of the token whose code was recognised.
-    pub token: Option<String>,
-}
-
-impl Outcome {
-    /// A rejection before anybody was looked up.
-    pub fn reject(reason: Reason) -> Self {
-        Self {
-            answer: Answer::Reject,
-            reason,
-            user: None,
-            token: None,
-        }
-    }
-
-    /// Whether the user is let in.
-    pub fn is_accept(&self) -> bool {
-        matches!(self.answer, Answer::Accept(_))
-    }
-}
-
 /// Validates credentials on a store.
 #[derive(Clone)]
 pub struct Service<S = Store> {
     store: S,
     clock: Arc<dyn Clock>,
     watch: ClockWatch,
-    passwords: password::Checker,
+    passwords: Passwords,
 }
 
 impl<S: AccountStore> Service<S> {
-    /// A service on `store` that reads the time from `clock` and checks as many passwords at once as there are cores.
+    /// A service on `store` that reads the time from `clock`. It checks passwords on all cores but one, which is left to
+    /// requests without them.
     pub fn new(store: S, clock: Arc<dyn Clock>) -> Self {
-        let cores = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        Self::with_checker(store, clock, password::Checker::new(cores))
+        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let but_one = NonZeroUsize::new(cores.saturating_sub(1)).unwrap_or(NonZeroUsize::MIN);
+        let checker = Checker::pool(password::verify, but_one, Arc::clone(&clock));
+        Self::with_checker(store, clock, checker)
     }
 
     /// A service that checks passwords in the task of their request, so that a single-threaded run on virtual time
     /// repeats itself exactly. Under load, it would keep its runtime from everything else.
     pub fn single_threaded(store: S, clock: Arc<dyn Clock>) -> Self {
-        Self::with_checker(store, clock, password::Checker::in_place())
+        Self::with_checker(store, clock, Checker::in_place(password::verify))
     }
 
-    fn with_checker(store: S, clock: Arc<dyn Clock>, passwords: password::Checker) -> Self {
+    /// The same service, which remembers for a while which passwords were right.
+    #[must_use]
+    pub fn with_password_cache(self, cache: PasswordCache) -> Self {
+        Self {
+            passwords: self.passwords.with_cache(cache),
+            ..self
+        }
+    }
+
+    fn with_checker(store: S, clock: Arc<dyn Clock>, checker: Checker) -> Self {
         Self {
             store,
             watch: ClockWatch::new(clock.elapsed()),
+            passwords: Passwords::new(checker, Arc::clone(&clock)),
             clock,
-            passwords,
         }
     }
 
@@ -143,18 +105,38 @@ impl<S: AccountStore> Service<S> {
     /// Fails closed: whatever cannot be confirmed is a Reject whose reason says so. Dropping the future abandons the
     /// request; a commit under way may still spend the code.
     pub async fn validate(&self, request: Request, client: &Client) -> Outcome {
+        let began = self.clock.elapsed();
+        // Kept to the end: whose turn it is changes when the verdict is durable.
+        let mut inquiry = Inquiry::default();
+        let outcome = self.verdict(&request, client, began, &mut inquiry).await;
+        self.passwords
+            .settled(&inquiry, self.clock.elapsed().saturating_sub(began));
+        Outcome {
+            hold: self.passwords.hold(),
+            ..outcome
+        }
+    }
+
+    async fn verdict(
+        &self,
+        request: &Request,
+        client: &Client,
+        began: Duration,
+        inquiry: &mut Inquiry,
+    ) -> Outcome {
         let Ok(name) = UserName::parse(&request.user_name) else {
             return Outcome::reject(Reason::InvalidUserName);
         };
-        let Some(credential) = request.credential else {
+        let Some(credential) = &request.credential else {
             return Outcome::reject(Reason::NoCredential);
         };
         let presented = Presented {
-            credential: &credential,
+            credential,
             packet: request.packet,
             channel: request.channel,
+            deadline: began.saturating_add(request.patience),
         };
-        match self.settle(name, presented, client).await {
+        match self.settle(name, presented, client, inquiry).await {
             Ok(outcome) => outcome,
             Err(cause) => {
                 error!(
@@ -173,16 +155,18 @@ impl<S: AccountStore> Service<S> {
         name: UserName,
         presented: Presented<'_>,
         client: &Client,
+        inquiry: &mut Inquiry,
     ) -> Result<Outcome, StoreError> {
-        let mut checked = None;
         for round in 0..ROUNDS {
             // The clock is read anew in every round: a decision is about the moment at which it is committed.
             let (account, now) = self.snapshot(&name).await?;
-            let decision = self
-                .decide(account.as_ref(), client, presented, now, &mut checked)
-                .await;
             let Some(account) = account else {
-                return Ok(Outcome::reject(decision.reason));
+                return Ok(Outcome::reject(Reason::UnknownUser));
+            };
+            let decided = self.decide(&account, client, presented, now, inquiry).await;
+            let Some(decision) = decided else {
+                debug!(round, "others of this user came first; deciding again");
+                continue;
             };
             let (reason, token) = (decision.reason, decision.token);
             let answer = match self
@@ -235,34 +219,39 @@ impl<S: AccountStore> Service<S> {
         }
     }
 
+    /// `None` if the account is to be looked at anew.
     async fn decide(
         &self,
-        account: Option<&Account>,
+        account: &Account,
         client: &Client,
         presented: Presented<'_>,
         now: UnixTime,
-        checked: &mut Option<Checked>,
-    ) -> Decision {
+        inquiry: &mut Inquiry,
+    ) -> Option<Decision> {
         let client = &self.without_earlier_twins(client);
-        let Some(account) = account else {
-            return Decision::reject(Reason::UnknownUser);
-        };
-        let credential_digest = self
-            .store
-            .digests()
-            .credential(account.user.id, presented.credential);
+        let user = account.user.id;
+        let credential_digest = self.store.digests().credential(user, presented.credential);
         let attempt = Attempt {
             credential: presented.credential,
             credential_digest,
             packet: presented.packet,
             channel: presented.channel,
         };
-        match decide(account, client, &attempt, now) {
-            Progress::Decided(decision) => decision,
-            Progress::NeedsPassword(check) => {
-                let right = self.check(check.password(), check.hash(), checked).await;
-                check.conclude(right)
-            }
+        let check = match decide(account, client, &attempt, now) {
+            Progress::Decided(decision) => return Some(decision),
+            Progress::NeedsPassword(check) => check,
+        };
+        let question = Question {
+            user,
+            password: check.password(),
+            hash: check.hash(),
+            deadline: presented.deadline,
+        };
+        match self.passwords.ask(question, inquiry).await {
+            Finding::Right => Some(check.conclude(true)),
+            Finding::Wrong => Some(check.conclude(false)),
+            Finding::OthersCameFirst => None,
+            Finding::Refused(reason) => Some(Decision::reject(reason)),
         }
     }
 
@@ -281,21 +270,6 @@ impl<S: AccountStore> Service<S> {
             ..client.clone()
         }
     }
-
-    /// Checks a password at most once per request, however many rounds the decision takes.
-    async fn check(&self, password: &[u8], hash: &PasswordHash, checked: &mut Option<Checked>) -> bool {
-        if let Some(known) = checked.as_ref().filter(|known| known.is_about(password, hash)) {
-            return known.right;
-        }
-        let password = Zeroizing::new(password.to_vec());
-        let right = self.passwords.verify(password.clone(), hash.clone()).await;
-        *checked = Some(Checked {
-            password,
-            hash: hash.clone(),
-            right,
-        });
-        right
-    }
 }
 
 /// What a request presents for its user.
@@ -304,21 +278,8 @@ struct Presented<'a> {
     credential: &'a [u8],
     packet: PacketDigest,
     channel: Option<Channel>,
-}
-
-/// The outcome of this request's password check.
-struct Checked {
-    password: Zeroizing<Vec<u8>>,
-    hash: PasswordHash,
-    right: bool,
-}
-
-impl Checked {
-    /// Whether it answers the question for these: both come from the same request and store, nothing is leaked by
-    /// comparing them.
-    fn is_about(&self, password: &[u8], hash: &PasswordHash) -> bool {
-        *self.password == password && self.hash.as_str() == hash.as_str()
-    }
+    /// By [`Clock::elapsed`].
+    deadline: Duration,
 }
 
 fn outcome(account: Account, answer: Answer, reason: Reason, token: Option<TokenId>) -> Outcome {
@@ -329,8 +290,12 @@ fn outcome(account: Account, answer: Answer, reason: Reason, token: Option<Token
         .map(|found| found.label);
     Outcome {
         answer,
-        reason,
         user: Some(account.user.name),
         token: label,
+        ..Outcome::reject(reason)
     }
 }
+
+#[cfg(test)]
+#[path = "service_tests.rs"]
+mod tests;

@@ -96,6 +96,14 @@ impl Model {
         id
     }
 
+    /// Sets or removes a user's password.
+    pub fn set_password(&mut self, user: UserId, password: Option<PasswordHash>) {
+        if let Some(account) = self.users.get_mut(&user) {
+            account.password = password;
+            account.version = AccountVersion(account.version.0.saturating_add(1));
+        }
+    }
+
     /// Adds an active token. Its replay state is the larger of what `mode` says and what its seed has already.
     pub fn add_token(&mut self, user: UserId, label: &str, key: TokenKey, mode: TokenMode) -> TokenId {
         let id = TokenId(next_id(self.tokens.len()));

@@ -44,6 +44,8 @@ pub enum Reason {
     NoPassword,
     /// The account kept changing under the decision.
     Contended,
+    /// The password could not be checked in time: too many others were to be checked before it.
+    Busy,
     /// The store did not confirm the acceptance: no disk, no Accept.
     StoreFailure,
     /// The deadline passed before there was a decision.
@@ -52,7 +54,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for documentation and for tests.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Accepted,
         Self::SamePacket,
         Self::Twin,
@@ -71,6 +73,7 @@ impl Reason {
         Self::WrongPassword,
         Self::NoPassword,
         Self::Contended,
+        Self::Busy,
         Self::StoreFailure,
         Self::DeadlineExceeded,
     ];
@@ -96,6 +99,7 @@ impl Reason {
             Self::WrongPassword => "wrong-password",
             Self::NoPassword => "no-password",
             Self::Contended => "contended",
+            Self::Busy => "busy",
             Self::StoreFailure => "store-failure",
             Self::DeadlineExceeded => "deadline-exceeded",
         }
@@ -132,6 +136,9 @@ impl Reason {
             Self::WrongPassword => "The code was right, the password was not; the code is not spent.",
             Self::NoPassword => "A password is asked for, but the user has none; `otpctl user add` sets one.",
             Self::Contended => "Too many requests for this user at the same moment; try again.",
+            Self::Busy => {
+                "Too many passwords were to be checked before this one; try again. See `password_cache_s` of the daemon."
+            }
             Self::StoreFailure => {
                 "The store could not confirm the decision (disk full? database locked?); see the log."
             }

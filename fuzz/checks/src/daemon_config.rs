@@ -27,6 +27,7 @@ fn run(text: &str) {
         listen: config.listen,
         socket_mode: config.socket_mode.0,
         deadline: config.deadline_ms.duration(),
+        password_cache: config.password_cache_s.duration(),
         format: config.log.format,
         level: format!("{:?}", config.log.level).to_lowercase(),
     });
@@ -44,6 +45,7 @@ struct Plain {
     listen: Vec<Transport>,
     socket_mode: u32,
     deadline: Duration,
+    password_cache: Duration,
     format: LogFormat,
     level: String,
 }
@@ -55,6 +57,7 @@ fn plainly(table: &Table) -> Option<Plain> {
         "listen",
         "socket_mode",
         "deadline_ms",
+        "password_cache_s",
         "log",
     ];
     let no_log = Value::Table(Table::new());
@@ -84,12 +87,16 @@ fn plainly(table: &Table) -> Option<Plain> {
     let digits = mode.bytes().all(|octet| matches!(octet, b'0'..=b'7'));
     let socket_mode = u32::from_str_radix(&mode, 8).ok().filter(|_| digits)?;
     let deadline = table.get("deadline_ms").map_or(Some(4000), Value::as_integer)?;
+    let password_cache = table
+        .get("password_cache_s")
+        .map_or(Some(0), Value::as_integer)?;
     let level = text(log, "level", "info")?;
     let is_valid = matches!(
         socket_mode,
         0o600 | 0o610 | 0o620 | 0o630 | 0o640 | 0o650 | 0o660 | 0o670 | 0o700..=0o770
     ) && socket_mode % 8 == 0
         && (100..=30_000).contains(&deadline)
+        && (0..=3600).contains(&password_cache)
         && !listen.is_empty()
         && ["error", "warn", "info", "debug", "trace"].contains(&level.as_str());
     is_valid.then_some(Plain {
@@ -101,6 +108,7 @@ fn plainly(table: &Table) -> Option<Plain> {
         listen,
         socket_mode,
         deadline: Duration::from_millis(deadline.unsigned_abs()),
+        password_cache: Duration::from_secs(password_cache.unsigned_abs()),
         format: match text(log, "format", "text")?.as_str() {
             "text" => LogFormat::Text,
             "json" => LogFormat::Json,

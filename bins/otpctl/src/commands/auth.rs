@@ -1,6 +1,6 @@
 //! `otpctl auth`.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use otp_service::{Request, Service};
 use otp_validation::{PacketDigest, Reason};
@@ -47,6 +47,7 @@ impl Auth {
             credential: Some(credential),
             packet,
             channel: None,
+            patience: Duration::from_secs(30),
         };
 
         let service = Service::new(store, Arc::clone(&context.io.clock));

@@ -1,0 +1,65 @@
+//! What goes into a service and what comes out.
+
+use std::time::Duration;
+
+use otp_store::Accept;
+use otp_validation::{Channel, PacketDigest, Reason, UserName};
+use zeroize::Zeroizing;
+
+/// One attempt to log in, however it came in.
+#[derive(Debug)]
+pub struct Request {
+    /// User-Name as received.
+    pub user_name: Vec<u8>,
+    /// User-Password, unhidden; `None` if the request has none.
+    pub credential: Option<Zeroizing<Vec<u8>>>,
+    /// Digest of the packet ([`otp_store::Digests::packet`]); something unique where there is no packet.
+    pub packet: PacketDigest,
+    /// What it came through, where that tells a twin from a second login.
+    pub channel: Option<Channel>,
+    /// How long somebody waits for the verdict: a password that cannot be checked within it is refused at once.
+    pub patience: Duration,
+}
+
+/// What the caller may answer.
+#[derive(Debug)]
+pub enum Answer {
+    /// Let in: the proof that the acceptance is durable.
+    Accept(Accept),
+    /// Refuse.
+    Reject,
+}
+
+/// A verdict, and what there is to say about it in a log.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What may be answered.
+    pub answer: Answer,
+    /// Why. Never for the wire.
+    pub reason: Reason,
+    /// The stored name of the user, if there is one.
+    pub user: Option<UserName>,
+    /// The label of the token whose code was recognised.
+    pub token: Option<String>,
+    /// How long after its receipt a rejected request is answered at the earliest, so that its time does not tell whether
+    /// the code was right and a password was checked. Counts beside any delay that a client has anyway.
+    pub hold: Duration,
+}
+
+impl Outcome {
+    /// A rejection before anybody was looked up.
+    pub const fn reject(reason: Reason) -> Self {
+        Self {
+            answer: Answer::Reject,
+            reason,
+            user: None,
+            token: None,
+            hold: Duration::ZERO,
+        }
+    }
+
+    /// Whether the user is let in.
+    pub const fn is_accept(&self) -> bool {
+        matches!(self.answer, Answer::Accept(_))
+    }
+}

@@ -19,7 +19,7 @@ pub(crate) struct Campaign {
 }
 
 /// All campaigns.
-const CAMPAIGNS: [Campaign; 3] = [
+const CAMPAIGNS: [Campaign; 4] = [
     Campaign {
         name: "crash",
         variable: "CRASH_KILLS",
@@ -34,6 +34,11 @@ const CAMPAIGNS: [Campaign; 3] = [
         name: "disk",
         variable: "DISK_CALLS",
         by_default: 60,
+    },
+    Campaign {
+        name: "full",
+        variable: "FULL_ROUNDS",
+        by_default: 500,
     },
 ];
 

@@ -10,7 +10,7 @@ pub(crate) struct Package {
 }
 
 /// Everything that the tests start or link.
-pub(crate) const REQUIRED: [Package; 16] = [
+pub(crate) const REQUIRED: [Package; 18] = [
     Package {
         name: "krb5-kdc",
         provides: "krb5kdc, kdb5_util",
@@ -66,6 +66,14 @@ pub(crate) const REQUIRED: [Package; 16] = [
     Package {
         name: "procps",
         provides: "kill",
+    },
+    Package {
+        name: "util-linux",
+        provides: "unshare, nsenter",
+    },
+    Package {
+        name: "e2fsprogs",
+        provides: "mkfs.ext4",
     },
     Package {
         name: "gcc",

@@ -8,9 +8,8 @@
 
 use std::{
     collections::BTreeMap,
-    fmt::Write as _,
     io::{Read as _, Write as _},
-    net::{SocketAddr, UdpSocket},
+    net::SocketAddr,
     os::unix::net::UnixStream,
     path::PathBuf,
     process::Command,
@@ -26,11 +25,11 @@ use krad::{
     AttributeType, Code, Identifier, MessageAuthenticatorRule, Packet, PendingRequest, RequestAuthenticator,
     RequestBuilder, SharedSecret,
 };
-use otp_core::{Hotp, TokenKey};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 use crate::{
     campaign::{self, Ledger},
+    clients::{AGAIN, PATIENCE, UdpClient, User, system_with_users},
     system::{Daemon, System},
 };
 
@@ -40,17 +39,13 @@ const KILLS: &str = "CRASH_KILLS";
 const USERS: usize = 120;
 const UDP_CLIENTS: usize = 6;
 const KDC_CLIENTS: usize = 2;
-/// How long a client waits before it sends the same octets again.
-const AGAIN: Duration = Duration::from_millis(400);
-/// How long after its first packet a client is entitled to its verdict: for so long the store keeps it.
-const PATIENCE: Duration = Duration::from_secs(25);
 
 #[test]
 fn sigkill_under_load_loses_nothing_and_repeats_nothing() {
     let kills = campaign::scale(KILLS, 12);
     let seed = campaign::seed();
     let mut rng = StdRng::seed_from_u64(seed);
-    let (system, secret) = system_with_users();
+    let (system, secret) = system_with_users(USERS * (UDP_CLIENTS + KDC_CLIENTS));
     let mut daemon = system.start();
     let world = Arc::new(World {
         udp: Mutex::new(daemon.udp()),
@@ -84,7 +79,7 @@ fn sigkill_under_load_loses_nothing_and_repeats_nothing() {
     for client in clients {
         client.join().unwrap();
     }
-    offered += world.offer_all(std::mem::take(&mut *world.accepted.lock().unwrap()));
+    offered += world.offer_all(&std::mem::take(&mut *world.accepted.lock().unwrap()));
     let refused = world.refused.lock().unwrap();
     assert!(
         refused.is_empty(),
@@ -106,7 +101,7 @@ fn sigkill_under_load_loses_nothing_and_repeats_nothing() {
 #[test]
 fn sigkill_between_commit_and_answer_is_made_up_for() {
     let rounds = campaign::scale(KILLS, 12).div_ceil(4);
-    let (system, secret) = system_with_users();
+    let (system, secret) = system_with_users(USERS * (UDP_CLIENTS + KDC_CLIENTS));
     let (mut made_up, started) = (0, Instant::now());
     for round in 0..rounds {
         let mut daemon = Daemon::spawn(dies_at_its_first_answer(&system));
@@ -155,38 +150,6 @@ fn dies_at_its_first_answer(system: &System) -> Command {
         .arg("inject=sendto,sendmsg:error=EIO:signal=KILL:when=1")
         .args(["-o", "/dev/null"]);
     system.daemon_under(command)
-}
-
-fn system_with_users() -> (System, String) {
-    let system = System::new();
-    let mut file = String::from("user,label,type,secret\n");
-    for number in 0..USERS * (UDP_CLIENTS + KDC_CLIENTS) {
-        let user = User::new(number);
-        writeln!(file, "{},ring,hotp,{}", user.name, user.key.to_base32().as_str()).unwrap();
-    }
-    system.otpctl(&["token", "import", "--create-users", "-"], &file);
-    let secret = system.radius_client("vpn", &[]);
-    (system, secret)
-}
-
-struct User {
-    name: String,
-    key: TokenKey,
-}
-
-impl User {
-    fn new(number: usize) -> Self {
-        let mut key = [0x42; 20];
-        key[..8].copy_from_slice(&number.to_be_bytes());
-        Self {
-            name: format!("user{number}"),
-            key: TokenKey::from(key),
-        }
-    }
-
-    fn code(&self, counter: u64) -> String {
-        Hotp::default().generate(&self.key, counter).as_str().to_owned()
-    }
 }
 
 struct World {
@@ -262,121 +225,15 @@ impl World {
     fn offer_again(&self) -> u64 {
         self.pause.store(true, Ordering::Relaxed);
         self.at_rest.wait();
-        let offered = self.offer_all(std::mem::take(&mut *self.accepted.lock().unwrap()));
+        let offered = self.offer_all(&std::mem::take(&mut *self.accepted.lock().unwrap()));
         self.pause.store(false, Ordering::Relaxed);
         self.at_rest.wait();
         offered
     }
 
-    /// Every one of `codes` in a packet of its own: all must be refused.
-    fn offer_all(&self, codes: Vec<(usize, u64)>) -> u64 {
-        let mut client = UdpClient::to(*self.udp.lock().unwrap(), &self.secret);
-        // As many at once as there are Identifiers.
-        for some in codes.chunks(200) {
-            let mut waiting: BTreeMap<u8, (PendingRequest, (usize, u64))> = BTreeMap::new();
-            for &(user, counter) in some {
-                let who = User::new(user);
-                let request = client.compose(&who.name, &who.code(counter));
-                waiting.insert(request.identifier().0, (request, (user, counter)));
-            }
-            let began = Instant::now();
-            while !waiting.is_empty() {
-                assert!(
-                    began.elapsed() < PATIENCE,
-                    "{} codes without a verdict",
-                    waiting.len()
-                );
-                waiting.values().for_each(|(request, _)| client.send(request));
-                client.verdicts(AGAIN, |packet| {
-                    let Some((request, code)) = waiting.get(&packet.identifier().0) else {
-                        return;
-                    };
-                    let Ok(reply) = request.verify(packet, MessageAuthenticatorRule::Required) else {
-                        return;
-                    };
-                    assert_eq!(reply.code(), Code::ACCESS_REJECT, "{code:?} was accepted twice");
-                    waiting.remove(&packet.identifier().0);
-                });
-            }
-        }
-        u64::try_from(codes.len()).unwrap()
-    }
-}
-
-struct UdpClient {
-    socket: UdpSocket,
-    server: SocketAddr,
-    secret: SharedSecret,
-    next: u8,
-}
-
-impl UdpClient {
-    fn to(server: SocketAddr, secret: &str) -> Self {
-        Self {
-            socket: UdpSocket::bind("127.0.0.1:0").unwrap(),
-            server,
-            secret: SharedSecret::new(secret.as_bytes()),
-            next: 0,
-        }
-    }
-
-    /// After a restart the daemon listens on another port.
-    fn connect(&mut self, server: SocketAddr) {
-        self.server = server;
-    }
-
-    fn compose(&mut self, user: &str, code: &str) -> PendingRequest {
-        self.next = self.next.wrapping_add(1);
-        let authenticator = RequestAuthenticator::random(&mut rand::rng());
-        RequestBuilder::access_request(Identifier(self.next), authenticator, &self.secret)
-            .user_name(user.as_bytes())
-            .and_then(|request| request.user_password(code.as_bytes()))
-            .and_then(RequestBuilder::build)
-            .unwrap()
-    }
-
-    fn send(&self, request: &PendingRequest) {
-        // Nobody there: as if it were lost.
-        let _ = self.socket.send_to(request.octets(), self.server);
-    }
-
-    fn ask(&mut self, user: &str, code: &str) -> Option<Code> {
-        let request = self.compose(user, code);
-        self.send(&request);
-        self.verdict(&request, Duration::from_secs(10))
-    }
-
-    /// The verdict on `request`, if it comes in time.
-    fn verdict(&self, request: &PendingRequest, within: Duration) -> Option<Code> {
-        let end = Instant::now() + within;
-        let mut buffer = [0; 4096];
-        loop {
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return None;
-            }
-            self.socket.set_read_timeout(Some(left)).unwrap();
-            let Ok((length, _)) = self.socket.recv_from(&mut buffer) else {
-                continue;
-            };
-            let Ok(packet) = Packet::decode(&buffer[..length]) else {
-                continue;
-            };
-            if let Ok(reply) = request.verify(packet, MessageAuthenticatorRule::Required) {
-                return Some(reply.code());
-            }
-        }
-    }
-
-    /// Every packet that comes until none has come for `quiet`.
-    fn verdicts(&self, quiet: Duration, mut each: impl FnMut(Packet<'_>)) {
-        self.socket.set_read_timeout(Some(quiet)).unwrap();
-        let mut buffer = [0; 4096];
-        while let Ok((length, _)) = self.socket.recv_from(&mut buffer) {
-            if let Ok(packet) = Packet::decode(&buffer[..length]) {
-                each(packet);
-            }
-        }
+    /// In packets of their own: all must be refused.
+    fn offer_all(&self, codes: &[(usize, u64)]) -> u64 {
+        UdpClient::to(*self.udp.lock().unwrap(), &self.secret).offer_again(codes)
     }
 }
 

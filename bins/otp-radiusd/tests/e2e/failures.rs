@@ -2,15 +2,13 @@
 
 use std::{
     io::{BufRead as _, BufReader},
-    path::Path,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
-use tempfile::TempDir;
-
 use crate::{
-    system::{Daemon, PATIENCE, System, hotp, program, run},
+    small_disk::SmallDisk,
+    system::{System, hotp, program},
     wire::{Connection, Datagrams, Verdict},
 };
 
@@ -70,62 +68,23 @@ fn status_server_stays_unanswered_while_the_store_fails() {
 
 #[test]
 fn a_full_disk_rejects_and_recovers() {
-    let disk = SmallDisk::new();
-    let state = disk.path().join("state");
-    disk.run(
-        &program("otpctl"),
-        &["--state-dir", state.to_str().unwrap(), "init"],
-        "",
-    );
-    let otpctl = |args: &[&str], stdin: &str| {
-        let args: Vec<_> = ["--state-dir", state.to_str().unwrap()]
-            .iter()
-            .chain(args)
-            .copied()
-            .collect();
-        disk.run(&program("otpctl"), &args, stdin);
-    };
-    otpctl(&["user", "add", "alice"], "");
-    otpctl(
+    let disk = SmallDisk::tmpfs();
+    disk.otpctl(&["init"], "");
+    disk.otpctl(&["user", "add", "alice"], "");
+    disk.otpctl(
         &["token", "add", "alice", "--type", "hotp", "--secret", "--active"],
         &format!("{SECRET}\n"),
     );
-    let added = disk.run(
-        &program("otpctl"),
-        &[
-            "--state-dir",
-            state.to_str().unwrap(),
-            "--json",
-            "client",
-            "add",
-            "vpn",
-            "--address",
-            "127.0.0.1",
-        ],
-        "",
-    );
-    let added: serde_json::Value = serde_json::from_str(&added).unwrap();
-    let daemon = Daemon::spawn(disk.command(
-        &program("otp-radiusd"),
-        &[
-            "--state-dir",
-            state.to_str().unwrap(),
-            "--listen",
-            "udp://127.0.0.1:0",
-        ],
-    ));
-    let mut vpn = Datagrams::to(daemon.udp(), added["secret"].as_str().unwrap());
+    let secret = disk.radius_client("vpn");
+    let daemon = disk.start();
+    let mut vpn = Datagrams::to(daemon.udp(), &secret);
     assert_eq!(vpn.ask("alice", &hotp(SECRET, 0)), Verdict::Accept, "control");
 
     // SQLite can go on for a while in space that it has already: what counts is that an Accept is never a lie.
-    let filler = disk.path().join("filler");
     let mut spent = vec![0];
     let mut refused = 0;
     for counter in 1..=9 {
-        disk.shell(&format!(
-            "cat /dev/zero >> {} 2>/dev/null || true",
-            filler.display()
-        ));
+        disk.fill(0);
         match vpn.ask("alice", &hotp(SECRET, counter)) {
             Verdict::Accept => spent.push(counter),
             Verdict::Reject => refused += 1,
@@ -144,7 +103,7 @@ fn a_full_disk_rejects_and_recovers() {
     assert!(refused > 0, "the disk was not full enough to show anything");
     println!("{}", daemon.wait_for("ERROR"));
 
-    disk.shell(&format!("rm {}", filler.display()));
+    disk.free();
     assert_eq!(
         vpn.ask("alice", &hotp(SECRET, 10)),
         Verdict::Accept,
@@ -152,16 +111,8 @@ fn a_full_disk_rejects_and_recovers() {
     );
     spent.push(10);
     daemon.kill();
-    let daemon = Daemon::spawn(disk.command(
-        &program("otp-radiusd"),
-        &[
-            "--state-dir",
-            state.to_str().unwrap(),
-            "--listen",
-            "udp://127.0.0.1:0",
-        ],
-    ));
-    let mut vpn = Datagrams::to(daemon.udp(), added["secret"].as_str().unwrap());
+    let daemon = disk.start();
+    let mut vpn = Datagrams::to(daemon.udp(), &secret);
     for counter in spent {
         assert_eq!(
             vpn.ask("alice", &hotp(SECRET, counter)),
@@ -194,88 +145,4 @@ fn a_log_that_nobody_takes_rejects_nobody() {
     daemon.kill().unwrap();
     daemon.wait().unwrap();
     assert_eq!(verdicts, [Verdict::Accept; 3]);
-}
-
-/// A tmpfs of 2 MiB in a mount namespace of its own, kept by a sleeping child.
-struct SmallDisk {
-    dir: TempDir,
-    keeper: std::process::Child,
-}
-
-impl SmallDisk {
-    fn new() -> Self {
-        let dir = TempDir::new().unwrap();
-        let mut command = Command::new("unshare");
-        command.args(
-            ["--user", "--map-root-user", "--mount"]
-                .iter()
-                .skip(if is_root() { 2 } else { 0 }),
-        );
-        command.args([
-            "sh",
-            "-c",
-            "mount -t tmpfs -o size=2m,mode=700 none \"$1\" && : > \"$1/mounted\" && exec sleep 300",
-            "sh",
-        ]);
-        let keeper = command.arg(dir.path()).spawn().unwrap();
-        let disk = Self { dir, keeper };
-        let started = Instant::now();
-        let mounted = disk.path().join("mounted");
-        while !disk
-            .command("test".as_ref(), &["-e", mounted.to_str().unwrap()])
-            .status()
-            .unwrap()
-            .success()
-        {
-            assert!(
-                started.elapsed() < PATIENCE,
-                "cannot mount a tmpfs in a namespace of its own"
-            );
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        disk
-    }
-
-    fn path(&self) -> &Path {
-        self.dir.path()
-    }
-
-    /// `program` inside the namespace.
-    fn command(&self, program: &Path, args: &[&str]) -> Command {
-        let mut command = Command::new("nsenter");
-        command
-            .arg("--target")
-            .arg(self.keeper.id().to_string())
-            .arg("--mount");
-        if !is_root() {
-            command.args(["--user", "--preserve-credentials"]);
-        }
-        command.arg("--").arg(program).args(args);
-        command
-    }
-
-    fn run(&self, program: &Path, args: &[&str], stdin: &str) -> String {
-        let output = run(self.command(program, args), stdin);
-        assert!(
-            output.status.success(),
-            "{args:?}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    fn shell(&self, script: &str) {
-        self.run("sh".as_ref(), &["-c", script], "");
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = self.keeper.kill();
-        let _ = self.keeper.wait();
-    }
-}
-
-fn is_root() -> bool {
-    std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap()) == 0
 }

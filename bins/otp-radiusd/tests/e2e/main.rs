@@ -12,11 +12,13 @@
 )]
 
 mod campaign;
+mod clients;
 mod crash;
 mod demo;
 mod disk;
 mod durability;
 mod failures;
+mod full;
 mod kdc;
 mod kdc_check;
 mod kdc_try;
@@ -27,6 +29,7 @@ mod qr;
 mod radclient;
 mod realm;
 mod responder;
+mod small_disk;
 mod start;
 mod stream;
 mod system;

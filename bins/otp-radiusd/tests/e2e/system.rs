@@ -256,6 +256,14 @@ impl Daemon {
         }
     }
 
+    /// How it ended by itself, and what it said.
+    pub fn end(mut self) -> (ExitStatus, Vec<String>) {
+        self.wait_for_death();
+        let status = self.child.wait().unwrap();
+        thread::sleep(Duration::from_millis(50)); // the readers drain the pipes
+        (status, self.log())
+    }
+
     /// SIGKILL: nothing is flushed, nobody is told.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
@@ -267,9 +275,8 @@ impl Daemon {
         self.send(name);
         let started = Instant::now();
         loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                thread::sleep(Duration::from_millis(50)); // the readers drain the pipes
-                return (status, self.log());
+            if self.child.try_wait().unwrap().is_some() {
+                return self.end();
             }
             assert!(started.elapsed() < PATIENCE, "still running after {name}");
             thread::sleep(Duration::from_millis(10));

@@ -9,9 +9,8 @@ use anyhow::Context as _;
 use krad::SharedSecret;
 use krad_tokio::{
     AccessRequest, Answer, ClientTerms, DEFAULT_SOCKET_MODE, Discard, Peer, RadiusService, Settings,
-    bind_unix, serve_udp, serve_unix,
+    bind_udp, bind_unix, serve_udp, serve_unix,
 };
-use tokio::net::UdpSocket;
 use tokio_util::sync::CancellationToken;
 
 use crate::load::Target;
@@ -30,7 +29,7 @@ pub async fn serve(
     let settings = Settings::default();
     match listen {
         Target::Udp(address) => {
-            let socket = UdpSocket::bind(address).await.context("cannot listen")?;
+            let socket = bind_udp(address).context("cannot listen")?;
             bound(Target::Udp(socket.local_addr()?));
             let terms = ClientTerms::network(SharedSecret::new(secret.as_bytes()));
             serve_udp(socket, Arc::new(AcceptAll(terms)), settings, shutdown).await;

@@ -5,6 +5,7 @@ mod bench;
 mod campaign;
 mod check;
 mod fuzz;
+mod load;
 mod machine;
 mod outcome;
 mod packages;
@@ -39,6 +40,11 @@ Commands:
   disk [N]                         make the first N calls (default 60) of each kind to the disk fail, one in each run;
   sim [--seeds N] [--seed SEED] …  run the daemon on N seeds (default 10000) of an imagined world, or one of them twice;
                                    sim, crash, order and disk append what they saw to docs/reliability-ledger.csv
+  load [--users N] [--seconds S] [--rounds N] [--window N] [--lanes N] [--transport udp|unix]
+                                   put a load on otp-radiusd, on Debian's FreeRADIUS with everything in memory and on a
+                                   server that accepts everything, in turns, and print rates, latencies and processor
+                                   times beside the goals of docs/performance.md; with --scale, on otp-radiusd alone with
+                                   1,000, 100,000 and 1,000,000 tokens
   check                            what has to hold before a release: licences and sources of dependencies, each feature
                                    alone, no_std, documentation as docs.rs builds it, every package packed and built
                                    from its archive with its tests, and with its oldest dependencies; needs cargo-deny
@@ -68,6 +74,7 @@ fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
         ["fuzz", rest @ ..] => fuzz::run(&fuzz::Options::parse(rest)?),
         ["planted"] => planted::run(None),
         ["planted", filter] => planted::run(Some(filter)),
+        ["load", rest @ ..] => load::run(&load::Options::parse(rest)?),
         ["check"] => check::run(),
         ["sim", rest @ ..] => sim::run(rest),
         [name, rest @ ..] if let Some(campaign) = campaign::named(name) => campaign::run(campaign, rest),

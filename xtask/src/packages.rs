@@ -101,6 +101,12 @@ pub(crate) const BENCHED: [Package; 3] = [
     },
 ];
 
+/// The server that stands beside ours under load.
+pub(crate) const LOADED: [Package; 1] = [Package {
+    name: "freeradius",
+    provides: "FreeRADIUS",
+}];
+
 /// Arguments of `dpkg-query` whose output [`missing`] reads: one `NAME STATUS` a line.
 pub(crate) const QUERY: [&str; 2] = ["--show", "--showformat=${Package} ${db:Status-Status}\n"];
 

@@ -13,6 +13,9 @@ fn main() -> anyhow::Result<()> {
         load::write_tokens(&Users::new(options.users), &mut BufWriter::new(out))?;
         return Ok(());
     }
+    if options.until_answered {
+        return load::until_answered(&options);
+    }
     let report = load::run(&options)?;
     if options.json {
         writeln!(out, "{}", serde_json::to_string(&report)?)?;

@@ -26,7 +26,7 @@ use super::{
 /// After this, a request counts as lost: longer than a server may take.
 const PATIENCE: Duration = Duration::from_secs(6);
 /// How long replies are waited for at the end.
-const DRAIN: Duration = Duration::from_secs(2);
+const DRAIN: Duration = Duration::from_millis(1_500);
 /// How often lost requests are looked for.
 const SWEEP: Duration = Duration::from_millis(100);
 

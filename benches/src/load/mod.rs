@@ -11,9 +11,11 @@
 //! | `traffic` | requests, built before the clock starts |
 //! | `lane` | sockets |
 //! | `engine` | sends, receives, times |
+//! | `first` | waits for a server that starts |
 //! | [`Report`] | what it saw |
 
 mod engine;
+mod first;
 mod lane;
 mod options;
 mod process;
@@ -40,26 +42,45 @@ use traffic::Traffic;
 /// What keeps the sockets from being opened or used, and files from being read or written. A server that does not answer
 /// is no error: its requests are counted as lost.
 pub fn run(options: &Options) -> anyhow::Result<Report> {
+    let (mut traffic, rng) = prepare(options)?;
+    let lanes = lane::connect(options)?;
+    let report = Engine::new(options, &mut traffic, lanes, rng)?.run()?;
+    finish(options, traffic)?;
+    Ok(report)
+}
+
+/// Sends the first request of `options` until it is answered.
+///
+/// # Errors
+///
+/// As [`run`], and if there is no answer within a minute.
+pub fn until_answered(options: &Options) -> anyhow::Result<()> {
+    let (mut traffic, mut rng) = prepare(options)?;
+    first::until_answered(options, &mut traffic, &mut rng)?;
+    finish(options, traffic)
+}
+
+fn prepare(options: &Options) -> anyhow::Result<(Traffic, StdRng)> {
     options.check()?;
     let mut users = Users::new(options.users);
     if let Some(path) = &options.counters
         && path.exists()
     {
-        let text = read(path)?;
         users
-            .read_counters(&text)
+            .read_counters(&read(path)?)
             .with_context(|| path.display().to_string())?;
     }
     let mut rng = StdRng::seed_from_u64(options.seed);
-    let mut traffic = Traffic::new(options, users, &mut rng)?;
-    let lanes = lane::connect(options)?;
-    let report = Engine::new(options, &mut traffic, lanes, rng)?.run()?;
-    if let Some(path) = &options.counters {
-        let users = traffic.into_users();
-        fs::write(path, users.write_counters())
-            .with_context(|| format!("cannot write {}", path.display()))?;
-    }
-    Ok(report)
+    let traffic = Traffic::new(options, users, &mut rng)?;
+    Ok((traffic, rng))
+}
+
+fn finish(options: &Options, traffic: Traffic) -> anyhow::Result<()> {
+    let Some(path) = &options.counters else {
+        return Ok(());
+    };
+    let counters = traffic.into_users().write_counters();
+    fs::write(path, counters).with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {

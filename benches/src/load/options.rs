@@ -58,6 +58,9 @@ pub struct Options {
     /// Print the report as one line of JSON.
     #[arg(long)]
     pub json: bool,
+    /// Send one request every 5 ms until it is answered, for a minute at most, and do nothing else.
+    #[arg(long)]
+    pub until_answered: bool,
     /// Print the tokens of the users as CSV for `otpctl token import`, and do nothing else.
     #[arg(long)]
     pub tokens: bool,
@@ -146,6 +149,7 @@ impl Options {
         )]
         let wanted = wanted as usize;
         match self.mode {
+            _ if self.until_answered => 1,
             Mode::Fresh => self.prepare.unwrap_or(wanted),
             Mode::Duplicates => self.window,
         }

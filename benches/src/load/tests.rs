@@ -10,6 +10,10 @@ const SECRET: &str = "the secret of a load generator";
 
 /// Runs the load of `arguments` on a responder that listens on `target`.
 fn load_on(target: Target, arguments: &str) -> Report {
+    load_with(target, arguments, run).unwrap()
+}
+
+fn load_with<T>(target: Target, arguments: &str, load: impl FnOnce(&Options) -> T) -> T {
     let shutdown = CancellationToken::new();
     let (bound, address) = mpsc::channel();
     let server = thread::spawn({
@@ -27,10 +31,10 @@ fn load_on(target: Target, arguments: &str) -> Report {
     });
     let mut options = options(arguments);
     options.target = address.recv().unwrap();
-    let report = run(&options).unwrap();
+    let seen = load(&options);
     shutdown.cancel();
     server.join().unwrap();
-    report
+    seen
 }
 
 fn options(arguments: &str) -> Options {
@@ -98,6 +102,15 @@ fn what_is_not_answered_is_lost() {
         "--secret wrong --users 5 --window 5 --seconds 0.1 --warm-up 0",
     );
     assert_eq!((report.accepts, report.wrong, report.lost), (0, 0, 5), "{report}");
+}
+
+#[test]
+fn a_server_is_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    for target in [loopback(), Target::Unix(dir.path().join("socket"))] {
+        let waited = load_with(target, "--users 3 --window 1", until_answered);
+        waited.unwrap();
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@
 //! | [`Discard`] | why a packet got no reply |
 //! | [`serve_udp`], [`serve_unix`], [`serve_stream`] | the listeners; [`Settings`] has their limits and times |
 //! | [`client::Client`], [`client::Server`] | asking servers, with fall-over |
+//! | [`bind_udp`] | a UDP socket with room for many clients at once |
 //! | [`bind_unix`], [`UnixSocket`] | a socket file that replaces a stale one and removes itself |
 //! | [`duplicates`] | the table of duplicates, a pure data structure |
 #![forbid(unsafe_code)]
@@ -22,6 +23,7 @@ mod peer;
 mod service;
 mod settings;
 mod udp;
+mod udp_socket;
 mod unix;
 mod unix_socket;
 
@@ -31,5 +33,6 @@ pub use peer::Peer;
 pub use service::{AccessRequest, Answer, ClientTerms, RadiusService};
 pub use settings::Settings;
 pub use udp::{DatagramSocket, serve_udp};
+pub use udp_socket::bind_udp;
 pub use unix::serve_unix;
 pub use unix_socket::{DEFAULT_SOCKET_MODE, UnixSocket, bind_unix};

@@ -1,0 +1,172 @@
+//! The servers that are measured: started on loopback, ended by their process' number.
+
+use std::{
+    fmt,
+    fs::{self, File},
+    net::UdpSocket,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use anyhow::{Context, ensure};
+
+use super::{
+    Options, Transport, now,
+    seen::Seen,
+    state::{SECRET, State, program},
+};
+
+/// What everybody's password is at FreeRADIUS, which knows no HOTP without a module.
+const FIXED_PASSWORD: &str = "123456";
+
+/// A server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Debian's FreeRADIUS with users and passwords in memory (`files`, `pap`): nothing durable, no log.
+    FreeRadius,
+    /// `radius-accept`: nothing but RADIUS.
+    AcceptAll,
+    /// `otp-radiusd` with its defaults: every HOTP code spent on disk before its Accept, a line of log per decision.
+    OtpRadiusd,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::FreeRadius => "FreeRADIUS, files + pap in memory",
+            Self::AcceptAll => "accepts everything",
+            Self::OtpRadiusd => "otp-radiusd, durable HOTP",
+        })
+    }
+}
+
+/// One that runs, until it is dropped.
+pub(super) struct Server {
+    pub(super) kind: Kind,
+    /// From starting the program to its first answer.
+    pub(super) seconds_to_first_answer: f64,
+    process: Child,
+    target: String,
+    users: u32,
+    counters: PathBuf,
+}
+
+impl Server {
+    /// Starts a server and waits for its first answer.
+    pub(super) fn start(kind: Kind, options: &Options, state: &State) -> anyhow::Result<Self> {
+        let directory = &state.directory;
+        let target = match options.transport {
+            Transport::Udp => format!("udp://127.0.0.1:{}", free_port()?),
+            Transport::Unix => format!("unix:{}", directory.join(format!("{kind:?}.socket")).display()),
+        };
+        let mut command = match kind {
+            Kind::FreeRadius => {
+                let raddb = directory.join("raddb");
+                configure_freeradius(&raddb, &target, state.users)?;
+                let mut command = Command::new("freeradius");
+                command.arg("-f").arg("-d").arg(&raddb);
+                command
+            }
+            Kind::AcceptAll => {
+                let mut command = Command::new(program("radius-accept"));
+                command.args([&target, "--secret", SECRET]);
+                command
+            }
+            Kind::OtpRadiusd => {
+                let config = directory.join("otp-radiusd.toml");
+                fs::write(&config, "").with_context(|| config.display().to_string())?;
+                let mut command = Command::new(program("otp-radiusd"));
+                command.arg("--config").arg(config);
+                command.arg("--state-dir").arg(state.path());
+                command.args(["--listen", &target]);
+                command
+            }
+        };
+        let log = directory.join(format!("{kind:?}.log"));
+        let log = File::create(&log).with_context(|| log.display().to_string())?;
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let mut server = Self {
+            kind,
+            seconds_to_first_answer: 0.0,
+            process: command.spawn().with_context(|| format!("cannot start {kind}"))?,
+            target,
+            users: state.users,
+            counters: state.counters(),
+        };
+        let began = now();
+        server.generator(1, 1, &["--until-answered"])?;
+        server.seconds_to_first_answer = began.elapsed().as_secs_f64();
+        Ok(server)
+    }
+
+    /// Puts the load on it, and tells what was seen.
+    pub(super) fn load(&self, options: &Options, more: &[&str]) -> anyhow::Result<Seen> {
+        let (seconds, pid) = (options.seconds.to_string(), self.process.id().to_string());
+        let mut arguments = vec!["--json", "--seconds", &seconds, "--pid", &pid];
+        arguments.extend(more);
+        let window = options.window.min(self.users);
+        let line = self.generator(window, options.lanes, &arguments)?;
+        serde_json::from_str(&line).with_context(|| format!("not a report: {line:?}"))
+    }
+
+    fn generator(&self, window: u32, lanes: u32, arguments: &[&str]) -> anyhow::Result<String> {
+        let numbers = [("--users", self.users), ("--window", window), ("--lanes", lanes)];
+        let mut command = Command::new(program("radius-load"));
+        command.args([&self.target, "--secret", SECRET]).args(arguments);
+        for (name, number) in numbers {
+            command.args([name, &number.to_string()]);
+        }
+        match self.kind {
+            Kind::FreeRadius => {
+                command.args(["--fixed-password", FIXED_PASSWORD]);
+            }
+            Kind::AcceptAll => {}
+            Kind::OtpRadiusd => {
+                command.arg("--counters").arg(&self.counters);
+            }
+        }
+        let output = command
+            .stderr(Stdio::inherit())
+            .output()
+            .context("cannot start radius-load")?;
+        ensure!(
+            output.status.success(),
+            "radius-load failed on {}: {}; see its log in {}",
+            self.kind,
+            output.status,
+            self.counters.with_file_name("").display()
+        );
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // One that has ended already is fine.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A port of loopback that nobody has.
+fn free_port() -> anyhow::Result<u16> {
+    let socket = UdpSocket::bind("127.0.0.1:0").context("no port is free")?;
+    Ok(socket.local_addr()?.port())
+}
+
+/// Writes a configuration with nothing in it that costs time: users and passwords in memory, no log of requests.
+fn configure_freeradius(raddb: &Path, target: &str, users: u32) -> anyhow::Result<()> {
+    let (_, port) = target.rsplit_once(':').context("no port")?;
+    fs::create_dir_all(raddb).with_context(|| format!("cannot make {}", raddb.display()))?;
+    let passwords: String = (0..users)
+        .map(|user| format!("u{user:07} Cleartext-Password := \"{FIXED_PASSWORD}\"\n"))
+        .collect();
+    let configuration = include_str!("freeradius.conf")
+        .replace("@RADDB@", &raddb.display().to_string())
+        .replace("@PORT@", port)
+        .replace("@SECRET@", SECRET);
+    for (name, text) in [("users", passwords), ("radiusd.conf", configuration)] {
+        fs::write(raddb.join(name), text).with_context(|| format!("cannot write {name}"))?;
+    }
+    Ok(())
+}

@@ -69,7 +69,7 @@ pub(crate) const REQUIRED: [Package; 18] = [
     },
     Package {
         name: "util-linux",
-        provides: "unshare, nsenter",
+        provides: "unshare, nsenter, fallocate",
     },
     Package {
         name: "e2fsprogs",

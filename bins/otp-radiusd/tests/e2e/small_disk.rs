@@ -25,16 +25,22 @@ pub struct SmallDisk {
 impl SmallDisk {
     /// A tmpfs of 2 MiB.
     pub fn tmpfs() -> Self {
-        let mount = r#"mount -t tmpfs -o size=2m,nr_inodes=64,mode=700 none "$1""#;
-        Self::mounted("tmpfs", mount).expect("a tmpfs can be mounted in a namespace of its own")
+        Self::tmpfs_of("2m")
     }
 
-    /// An ext4 of 8 MiB on a loop device, which needs root; a tmpfs where there is none.
+    /// An ext4 on a loop device, which needs root; a tmpfs where there is none. Either has 128 MiB: the write-ahead log takes
+    /// up to 64 before it is emptied.
     pub fn ext4_or_tmpfs() -> Self {
         // Few inodes, so that it does not take long to use them up; no blocks that only root gets.
-        let mount = r#"truncate -s 8M "$1/image" && mkfs.ext4 -q -F -b 4096 -m 0 -N 64 "$1/image" && mount -o loop "$1/image" "$1""#;
+        let mount = r#"truncate -s 128M "$1/image" && mkfs.ext4 -q -F -b 4096 -m 0 -N 64 "$1/image" &&
+            mount -o loop "$1/image" "$1""#;
         let ext4 = is_root().then(|| Self::mounted("ext4", mount)).flatten();
-        ext4.unwrap_or_else(Self::tmpfs)
+        ext4.unwrap_or_else(|| Self::tmpfs_of("128m"))
+    }
+
+    fn tmpfs_of(size: &str) -> Self {
+        let mount = format!(r#"mount -t tmpfs -o size={size},nr_inodes=64,mode=700 none "$1""#);
+        Self::mounted("tmpfs", &mount).expect("a tmpfs can be mounted in a namespace of its own")
     }
 
     fn mounted(kind: &'static str, mount: &str) -> Option<Self> {
@@ -142,17 +148,24 @@ impl SmallDisk {
 
     /// Uses up all space but `slack` octets.
     pub fn fill(&self, slack: u64) {
-        let mut filler = OpenOptions::new().append(true).open(self.filler()).unwrap();
-        let zeros = [0; 1 << 16];
-        for size in [1 << 16, 1 << 12, 1 << 9] {
-            while let Ok(written) = filler.write(&zeros[..size]) {
-                if written == 0 {
-                    break;
-                }
-            }
+        let length = || fs::metadata(self.filler()).unwrap().len();
+        for size in (12..=26).rev().map(|power| 1 << power) {
+            while self.allocate(length(), size) {}
         }
-        let length = filler.metadata().unwrap().len();
-        filler.set_len(length.saturating_sub(slack)).unwrap();
+        let mut filler = OpenOptions::new().append(true).open(self.filler()).unwrap();
+        // Whatever is allocated when it is written.
+        for size in [1 << 12, 1 << 9] {
+            while matches!(filler.write(&[0; 1 << 12][..size]), Ok(1..)) {}
+        }
+        filler.set_len(length().saturating_sub(slack)).unwrap();
+    }
+
+    fn allocate(&self, from: u64, length: u64) -> bool {
+        let mut command = Command::new("fallocate");
+        command
+            .args(["--offset", &from.to_string(), "--length", &length.to_string()])
+            .arg(self.filler());
+        run(command, "").status.success()
     }
 
     /// Uses up all inodes.

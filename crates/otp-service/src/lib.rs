@@ -13,6 +13,7 @@
 //! | [`password`] | Argon2id: make and verify hashes |
 #![forbid(unsafe_code)]
 
+mod alarm;
 mod checker;
 mod clock;
 mod pace;
@@ -21,6 +22,8 @@ mod passwords;
 mod proofs;
 mod request;
 mod service;
+#[cfg(test)]
+mod testing;
 mod turns;
 mod watch;
 

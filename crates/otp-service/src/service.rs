@@ -82,7 +82,9 @@ impl<S: AccountStore> Service<S> {
     /// To be called about once a second: sees what requests see too, while there are none.
     ///
     /// A store that has failed is tried again, so that [`is_available`](Self::is_available) tells when it has recovered. A
-    /// clock that was set back makes the store forget the verdicts that may be asked for again.
+    /// clock that was set back makes the store forget the verdicts that may be asked for again. A clock that jumped by more
+    /// than a step of TOTP (30 s), either way, is told in the log, and so are a machine's clock and a shared store's that are
+    /// further apart than that.
     ///
     /// # Errors
     ///
@@ -93,7 +95,9 @@ impl<S: AccountStore> Service<S> {
             self.store.check().await?;
         }
         let asked = self.clock.elapsed();
-        let reading = self.reading(asked, self.store.time().await?);
+        let by_store = self.store.time().await?;
+        let reading = self.reading(asked, by_store);
+        self.watch.compare(self.by_machine(), by_store.map(|_| reading));
         if self.watch.is_onward(reading) {
             return Ok(());
         }
@@ -204,18 +208,22 @@ impl<S: AccountStore> Service<S> {
 
     /// The time, by the store's clock if it has one for all who share it, else by this machine's.
     fn reading(&self, asked: Duration, by_store: Option<UnixTime>) -> Reading {
-        let answered = self.clock.elapsed();
         match by_store {
             Some(time) => Reading {
                 time,
                 asked,
-                answered,
-            },
-            None => Reading {
-                time: self.clock.now(),
-                asked: answered,
                 answered: self.clock.elapsed(),
             },
+            None => self.by_machine(),
+        }
+    }
+
+    fn by_machine(&self) -> Reading {
+        let asked = self.clock.elapsed();
+        Reading {
+            time: self.clock.now(),
+            asked,
+            answered: self.clock.elapsed(),
         }
     }
 
@@ -299,3 +307,7 @@ fn outcome(account: Account, answer: Answer, reason: Reason, token: Option<Token
 #[cfg(test)]
 #[path = "service_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "watch_tests.rs"]
+mod watch_tests;

@@ -1,133 +1,16 @@
 //! What passwords cost, on a store in memory that can be made to change under a decision.
 
-use std::sync::{
-    Mutex,
-    atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst},
-};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use otp_core::{Digits, Hotp, HotpState, TokenKey, hotp};
-use otp_store::{ClientRecord, Digests, Source, model::Model};
-use otp_validation::{AccountVersion, ClientId, PasswordHash, TokenMode, UserId};
+use otp_validation::{PasswordHash, UserId};
 use rand::{SeedableRng as _, rngs::StdRng};
 
 use super::*;
-use crate::{SystemClock, checker::Verify};
-
-const NOW: UnixTime = UnixTime(1_700_000_000);
-
-/// A model behind the trait, and what happens to it.
-#[derive(Clone)]
-struct ModelStore {
-    model: Arc<Mutex<Model>>,
-    /// So many commits find that the account has changed.
-    conflicts: Arc<AtomicU32>,
-    /// What else changes then.
-    change: fn(&mut Model),
-}
-
-impl ModelStore {
-    fn model(&self) -> std::sync::MutexGuard<'_, Model> {
-        self.model.lock().unwrap()
-    }
-}
-
-impl AccountStore for ModelStore {
-    fn digests(&self) -> Digests {
-        self.model().digests()
-    }
-
-    async fn account(&self, name: &UserName) -> Result<Snapshot, StoreError> {
-        let account = self.model().account(name);
-        Ok(Snapshot {
-            account,
-            taken_at: None,
-        })
-    }
-
-    async fn time(&self) -> Result<Option<UnixTime>, StoreError> {
-        Ok(None)
-    }
-
-    async fn commit(
-        &self,
-        user: UserId,
-        version: AccountVersion,
-        decision: Decision,
-    ) -> Result<Commit, StoreError> {
-        let left = self
-            .conflicts
-            .fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1));
-        if left.is_ok() {
-            (self.change)(&mut self.model());
-            return Ok(Commit::Conflict);
-        }
-        self.model().commit(user, version, &decision)
-    }
-
-    fn is_available(&self) -> bool {
-        true
-    }
-
-    async fn check(&self) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    async fn newest_acceptance(&self) -> Result<Option<UnixTime>, StoreError> {
-        Ok(self.model().newest_acceptance())
-    }
-
-    async fn forget_acceptances(&self) -> Result<(), StoreError> {
-        self.model().forget_acceptances();
-        Ok(())
-    }
-
-    async fn client_for(&self, source: &Source) -> Result<Option<Arc<ClientRecord>>, StoreError> {
-        Ok(self.model().client_for(source))
-    }
-}
-
-/// The wall clock stands; as much time has passed as the test says.
-struct StoppedClock(Mutex<Duration>);
-
-impl Clock for StoppedClock {
-    fn now(&self) -> UnixTime {
-        UnixTime(NOW.0 + self.elapsed().as_secs())
-    }
-
-    fn elapsed(&self) -> Duration {
-        *self.0.lock().unwrap()
-    }
-}
-
-fn key(user: &str) -> TokenKey {
-    let mut octets = [b'.'; 20];
-    octets[..user.len()].copy_from_slice(user.as_bytes());
-    TokenKey::from(octets)
-}
-
-fn code(user: &str, counter: u64) -> String {
-    hotp(&key(user), counter, Digits::SIX).as_str().to_owned()
-}
-
-/// Alice and others, each with an HOTP token and the password "horse", whose "hash" is the password itself.
-fn store(users: &[&str]) -> ModelStore {
-    let mut model = Model::new(&[7; 32]);
-    for user in users {
-        let name = UserName::parse(user.as_bytes()).unwrap();
-        let id = model.add_user(name, Some(PasswordHash::new("horse".into())));
-        let mode = TokenMode::Hotp {
-            hotp: Hotp::default(),
-            state: HotpState { next: 0 },
-            look_ahead: 10,
-        };
-        model.add_token(id, "ring", key(user), mode);
-    }
-    ModelStore {
-        model: Arc::new(Mutex::new(model)),
-        conflicts: Arc::default(),
-        change: |_| (),
-    }
-}
+use crate::{
+    SystemClock,
+    checker::Verify,
+    testing::{ModelStore, SetClock, ask, code, store},
+};
 
 fn service(store: ModelStore, verify: Verify) -> Service<ModelStore> {
     on_clock(store, verify, Arc::new(SystemClock))
@@ -137,27 +20,6 @@ fn on_clock(store: ModelStore, verify: Verify, clock: Arc<dyn Clock>) -> Service
     let two = NonZeroUsize::new(2).unwrap();
     let checker = Checker::pool(verify, two, Arc::clone(&clock));
     Service::with_checker(store, clock, checker)
-}
-
-async fn ask(service: &Service<ModelStore>, user: &str, credential: &str) -> Outcome {
-    static PACKETS: AtomicU32 = AtomicU32::new(0);
-    let mut packet = [0; 32];
-    packet[..4].copy_from_slice(&PACKETS.fetch_add(1, SeqCst).to_be_bytes());
-    let request = Request {
-        user_name: user.as_bytes().to_vec(),
-        credential: Some(credential.as_bytes().to_vec().into()),
-        packet: PacketDigest(packet),
-        channel: None,
-        patience: Duration::from_secs(60),
-    };
-    let client = Client {
-        id: ClientId(1),
-        name: "vpn".into(),
-        enabled: true,
-        grammar: None,
-        repeat_grace: 0,
-    };
-    service.validate(request, &client).await
 }
 
 #[tokio::test]
@@ -263,7 +125,7 @@ async fn guesses_at_once_behind_one_right_code_cost_three_checks() {
 #[tokio::test]
 async fn a_proven_password_is_not_checked_again_while_it_lives() {
     static CHECKS: AtomicUsize = AtomicUsize::new(0);
-    let clock = Arc::new(StoppedClock(Mutex::default()));
+    let clock = Arc::new(SetClock::default());
     let cache = PasswordCache::new(Duration::from_secs(300), &mut StdRng::seed_from_u64(1)).unwrap();
     let service = on_clock(
         store(&["alice"]),
@@ -300,7 +162,7 @@ async fn a_proven_password_is_not_checked_again_while_it_lives() {
         (Reason::Accepted, 3),
         "a wrong one forgets nothing"
     );
-    *clock.0.lock().unwrap() += Duration::from_secs(300);
+    clock.pass(300);
     assert_eq!(ask("horse").await, (Reason::Accepted, 4), "its life is over");
     let changed = Some(PasswordHash::new("mouse".into()));
     service.store.model().set_password(UserId(1), changed);
@@ -365,7 +227,7 @@ async fn a_rejection_without_a_check_is_held_as_long_as_one_with_a_check_takes()
 
 #[tokio::test]
 async fn nobody_is_held_for_ever() {
-    let clock = Arc::new(StoppedClock(Mutex::default()));
+    let clock = Arc::new(SetClock::default());
     let service = on_clock(
         store(&["alice"]),
         |_, _| true,

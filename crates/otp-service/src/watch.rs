@@ -9,13 +9,18 @@ use otp_store::{AccountStore, StoreError};
 use otp_validation::UnixTime;
 use tracing::warn;
 
+use crate::alarm::{Alarm, Alarms};
+
 /// Compares the wall clock that decisions are made by with the time that has passed, and makes the store forget the
 /// verdicts that may be asked for again when that clock has gone back.
 ///
 /// A verdict is kept for seconds. If the clock goes back to where it was then, those seconds come again, and with them
 /// an acceptance of a code that is long spent. Replay state needs no such care: it does not depend on the clock.
 #[derive(Clone, Debug)]
-pub(crate) struct ClockWatch(Arc<Mutex<Seen>>);
+pub(crate) struct ClockWatch {
+    seen: Arc<Mutex<Seen>>,
+    alarms: Arc<Mutex<Alarms>>,
+}
 
 #[derive(Debug)]
 struct Seen {
@@ -67,15 +72,30 @@ impl Reading {
 }
 
 /// One second in this many.
-const DRIFT: u32 = 1000;
+pub(crate) const DRIFT: u32 = 1000;
 
 impl ClockWatch {
     /// Begins to watch at `now`.
     pub(crate) fn new(now: Duration) -> Self {
-        Self(Arc::new(Mutex::new(Seen {
+        let seen = Seen {
             since: now,
             latest: None,
-        })))
+        };
+        Self {
+            seen: Arc::new(Mutex::new(seen)),
+            alarms: Arc::default(),
+        }
+    }
+
+    /// Tells, in the log, of a clock that jumped and of two that are apart. `store` is the reading of the store's own clock,
+    /// taken just before the machine's.
+    pub(crate) fn compare(&self, machine: Reading, store: Option<Reading>) {
+        let alarms = self
+            .alarms
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .look(machine, store);
+        alarms.into_iter().for_each(Alarm::say);
     }
 
     /// Since when the clock has only gone on. What is remembered of before is another process's.
@@ -126,7 +146,7 @@ impl ClockWatch {
 
     fn lock(&self) -> MutexGuard<'_, Seen> {
         // A few words: no panic leaves them half written.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

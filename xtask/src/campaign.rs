@@ -19,7 +19,7 @@ pub(crate) struct Campaign {
 }
 
 /// All campaigns.
-const CAMPAIGNS: [Campaign; 4] = [
+const CAMPAIGNS: [Campaign; 5] = [
     Campaign {
         name: "crash",
         variable: "CRASH_KILLS",
@@ -39,6 +39,11 @@ const CAMPAIGNS: [Campaign; 4] = [
         name: "full",
         variable: "FULL_ROUNDS",
         by_default: 500,
+    },
+    Campaign {
+        name: "clock",
+        variable: "CLOCK_JUMPS",
+        by_default: 1000,
     },
 ];
 

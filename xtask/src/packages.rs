@@ -10,7 +10,7 @@ pub(crate) struct Package {
 }
 
 /// Everything that the tests start or link.
-pub(crate) const REQUIRED: [Package; 18] = [
+pub(crate) const REQUIRED: [Package; 19] = [
     Package {
         name: "krb5-kdc",
         provides: "krb5kdc, kdb5_util",
@@ -62,6 +62,10 @@ pub(crate) const REQUIRED: [Package; 18] = [
     Package {
         name: "strace",
         provides: "strace",
+    },
+    Package {
+        name: "libfaketime",
+        provides: "libfaketimeMT.so.1",
     },
     Package {
         name: "procps",

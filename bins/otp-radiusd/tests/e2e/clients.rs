@@ -3,7 +3,8 @@
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
-    net::{SocketAddr, UdpSocket},
+    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    ops::Range,
     time::{Duration, Instant},
 };
 
@@ -22,7 +23,7 @@ pub const PATIENCE: Duration = Duration::from_secs(25);
 /// As many requests at once as there are Identifiers, and a few less.
 const AT_ONCE: usize = 200;
 
-/// A user with an HOTP token; both follow from a number.
+/// A user with a token; both follow from a number.
 ///
 /// Its codes have eight digits: one of six is that of another counter of the window too often, for campaigns that see many.
 pub struct User {
@@ -40,6 +41,7 @@ impl User {
         }
     }
 
+    /// The code of a counter, or of a time step.
     pub fn code(&self, counter: u64) -> String {
         let hotp = Hotp {
             digits: Digits::EIGHT,
@@ -48,18 +50,13 @@ impl User {
         hotp.generate(&self.key, counter).as_str().to_owned()
     }
 
-    /// The first `count` users, as `otpctl token import --create-users` reads them.
-    pub fn import_file(count: usize) -> String {
+    /// Users with tokens of a type, `hotp` or `totp`, as `otpctl token import --create-users` reads them.
+    pub fn import_file(token_type: &str, numbers: Range<usize>) -> String {
         let mut file = String::from("user,label,type,secret,digits\n");
-        for number in 0..count {
+        for number in numbers {
             let user = Self::new(number);
-            writeln!(
-                file,
-                "{},ring,hotp,{},8",
-                user.name,
-                user.key.to_base32().as_str()
-            )
-            .unwrap();
+            let secret = user.key.to_base32();
+            writeln!(file, "{},ring,{token_type},{},8", user.name, secret.as_str()).unwrap();
         }
         file
     }
@@ -70,7 +67,7 @@ pub fn system_with_users(count: usize) -> (System, String) {
     let system = System::new();
     system.otpctl(
         &["token", "import", "--create-users", "-"],
-        &User::import_file(count),
+        &User::import_file("hotp", 0..count),
     );
     let secret = system.radius_client("vpn", &[]);
     (system, secret)
@@ -86,8 +83,13 @@ pub struct UdpClient {
 
 impl UdpClient {
     pub fn to(server: SocketAddr, secret: &str) -> Self {
+        Self::from(Ipv4Addr::LOCALHOST, server, secret)
+    }
+
+    /// A client with this address of loopback.
+    pub fn from(address: Ipv4Addr, server: SocketAddr, secret: &str) -> Self {
         Self {
-            socket: UdpSocket::bind("127.0.0.1:0").unwrap(),
+            socket: UdpSocket::bind((address, 0)).unwrap(),
             server,
             secret: SharedSecret::new(secret.as_bytes()),
             next: 0,

@@ -13,6 +13,7 @@
 
 mod campaign;
 mod clients;
+mod clock;
 mod crash;
 mod demo;
 mod disk;

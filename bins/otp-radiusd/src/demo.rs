@@ -34,7 +34,7 @@ const LABEL: &str = "phone";
 /// Runs the demo until Ctrl-C.
 pub(crate) async fn run(options: DemoOptions) -> anyhow::Result<()> {
     // Packets that are discarded are no decisions; what can be done about them is a warning.
-    log::init(&LogConfig {
+    let _log = log::init(&LogConfig {
         format: LogFormat::Text,
         level: LogLevel::Warn,
     })?;

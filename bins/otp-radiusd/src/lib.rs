@@ -9,6 +9,7 @@ mod demo;
 mod generate;
 mod listeners;
 mod log;
+mod log_queue;
 mod radius;
 mod report;
 mod shutdown;
@@ -36,7 +37,8 @@ pub fn run(cli: Cli) -> ExitCode {
                 if cli.check {
                     return check::run(&config);
                 }
-                log::init(&config.log)?;
+                // What it still holds is written before the reason of a failure.
+                let _log = log::init(&config.log)?;
                 with_runtime(daemon::run(config))
             }),
     };

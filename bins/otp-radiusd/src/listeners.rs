@@ -14,7 +14,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use krad_tokio::{RadiusService, Settings, UnixSocket, bind_unix, serve_udp, serve_unix};
+use krad_tokio::{RadiusService, Settings, UnixSocket, bind_udp, bind_unix, serve_udp, serve_unix};
 use tokio::{net::UdpSocket, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -45,9 +45,9 @@ impl Listeners {
                 Transport::Unix(path) => make_parent(path)
                     .and_then(|()| bind_unix(path, config.socket_mode.0))
                     .map(|socket| listeners.unix.push(socket)),
-                Transport::Udp(address) => bind_udp_or_ipv4(*address)
-                    .await
-                    .map(|socket| listeners.udp.push(socket)),
+                Transport::Udp(address) => {
+                    bind_udp_or_ipv4(*address).map(|socket| listeners.udp.push(socket))
+                }
             };
             bound
                 .map_err(|error| explained(error, transport))
@@ -204,10 +204,10 @@ fn make_parent(path: &Path) -> io::Result<()> {
 }
 
 /// Binds `address`; all addresses of a machine without IPv6 are its IPv4 addresses.
-async fn bind_udp_or_ipv4(address: SocketAddr) -> io::Result<UdpSocket> {
-    match UdpSocket::bind(address).await {
+fn bind_udp_or_ipv4(address: SocketAddr) -> io::Result<UdpSocket> {
+    match bind_udp(address) {
         Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && lacks_ipv6(&error) => {
-            UdpSocket::bind((Ipv4Addr::UNSPECIFIED, address.port())).await
+            bind_udp((Ipv4Addr::UNSPECIFIED, address.port()).into())
         }
         bound => bound,
     }

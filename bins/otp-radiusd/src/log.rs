@@ -5,7 +5,10 @@ use std::io::IsTerminal as _;
 use anyhow::Context as _;
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
-use crate::config::{LogConfig, LogFormat, LogLevel};
+use crate::{
+    config::{LogConfig, LogFormat, LogLevel},
+    log_queue::{LogQueue, LogThread},
+};
 
 /// What is logged. `OTP_RADIUSD_LOG` overrides the level, in the syntax of `RUST_LOG`.
 pub(crate) fn filter(config: &LogConfig) -> anyhow::Result<EnvFilter> {
@@ -24,10 +27,17 @@ pub(crate) fn filter(config: &LogConfig) -> anyhow::Result<EnvFilter> {
     }
 }
 
-/// Sends events to standard error.
-pub(crate) fn init(config: &LogConfig) -> anyhow::Result<()> {
+/// Sends events to standard error, until what is returned is dropped.
+pub(crate) fn init(config: &LogConfig) -> anyhow::Result<LogThread> {
     let registry = tracing_subscriber::registry().with(filter(config)?);
-    let to_stderr = fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let (queue, thread) = LogQueue::start(std::io::stderr(), |lines| {
+        tracing::warn!(
+            lines,
+            "lines of the log were lost: whoever reads standard error was too slow"
+        );
+    })
+    .context("cannot start the thread of the log")?;
+    let to_stderr = fmt::layer().with_writer(move || queue.clone()).with_target(false);
     match config.format {
         LogFormat::Json => registry.with(to_stderr.json().flatten_event(true)).init(),
         LogFormat::Text if std::env::var_os("JOURNAL_STREAM").is_some() => {
@@ -37,5 +47,5 @@ pub(crate) fn init(config: &LogConfig) -> anyhow::Result<()> {
             .with(to_stderr.with_ansi(std::io::stderr().is_terminal()))
             .init(),
     }
-    Ok(())
+    Ok(thread)
 }

@@ -6,12 +6,12 @@ use otp_validation::{
     Acceptance, Account, AccountVersion, Channel, ClientId, CredentialDigest, PacketDigest, PasswordHash,
     Token, TokenId, Twin, User, UserId, UserName,
 };
-use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use crate::{
-    Kind, Store, StoreError,
+    Kind, Snapshot, Store, StoreError,
     error::Fault,
     seal::{Place, Sealed},
+    sql::{Row, Sql, values},
     store::Secrets,
     token::{open_key, read_mode, read_status},
     user::{read_expiry, read_lockout, stored_grammar, stored_name},
@@ -29,28 +29,34 @@ impl Store {
     /// [`StoreError::Unsealable`] or [`StoreError::Corrupt`] if the user's rows are not as this program wrote them; else
     /// whatever keeps the store from reading.
     pub fn account(&self, name: &UserName) -> Result<Option<Account>, StoreError> {
+        self.snapshot(name).map(|snapshot| snapshot.account)
+    }
+
+    /// As [`Store::account`], and when.
+    pub(crate) fn snapshot(&self, name: &UserName) -> Result<Snapshot, StoreError> {
         self.read("reading an account", |transaction| {
+            let mut account = None;
             for candidate in name.candidates() {
-                if let Some(account) = load(transaction, self.secrets(), &candidate)? {
-                    return Ok(Some(account));
+                account = load(transaction, self.secrets(), &candidate)?;
+                if account.is_some() {
+                    break;
                 }
             }
-            Ok(None)
+            let taken_at = transaction.clock()?;
+            Ok(Snapshot { account, taken_at })
         })
     }
 }
 
-fn load(transaction: &Connection, secrets: &Secrets, name: &UserName) -> Result<Option<Account>, Fault> {
-    let mut statement = transaction.prepare_cached(
+fn load(transaction: Sql<'_>, secrets: &Secrets, name: &UserName) -> Result<Option<Account>, Fault> {
+    let found = transaction.optional(
         "SELECT u.id, u.uid, u.name, u.enabled, u.expires_at, u.password_sealed, u.grammar,
                 a.version, a.otp_failures, a.password_failures, a.locked_until
          FROM users u JOIN accounts a ON a.user_id = u.id WHERE u.name = ?1",
+        values![name.as_str()],
+        |row| read_account(row, secrets),
     )?;
-    // The closure of `query_row` may only fail with an error of the engine: ours is carried out as a value.
-    let found = statement
-        .query_row([name.as_str()], |row| Ok(read_account(row, secrets)))
-        .optional()?;
-    let Some((mut account, uid)) = found.transpose()? else {
+    let Some((mut account, uid)) = found else {
         return Ok(None);
     };
     account.tokens = load_tokens(transaction, secrets, &account.user, &uid)?;
@@ -100,19 +106,16 @@ fn open_password(
 }
 
 fn load_tokens(
-    transaction: &Connection,
+    transaction: Sql<'_>,
     secrets: &Secrets,
     user: &User,
     owner: &Uid,
 ) -> Result<Vec<Token>, Fault> {
-    let mut statement = transaction.prepare_cached(
-        "SELECT t.id, t.uid, t.label, t.enabled, t.status, t.kind, t.algorithm, t.digits, t.look_ahead, t.step, t.t0,
-                t.window_past, t.window_future, t.drift, t.key_sealed, t.replay_id, r.next
-         FROM tokens t JOIN replay r ON r.id = t.replay_id WHERE t.user_id = ?1 ORDER BY t.id",
-    )?;
-    let mut rows = statement.query([user.id.0])?;
     let mut tokens = Vec::new();
-    while let Some(row) = rows.next()? {
+    let statement = "SELECT t.id, t.uid, t.label, t.enabled, t.status, t.kind, t.algorithm, t.digits, t.look_ahead, t.step, t.t0,
+                t.window_past, t.window_future, t.drift, t.key_sealed, t.replay_id, r.next
+         FROM tokens t JOIN replay r ON r.id = t.replay_id WHERE t.user_id = ?1 ORDER BY t.id";
+    transaction.each(statement, values![user.id.0], |row| {
         let (mode, label): (_, String) = (read_mode(row)?, row.get("label")?);
         let Some(key) = open_key(row, secrets, owner, &mode)? else {
             let name = format!("{}/{label}", user.name);
@@ -131,25 +134,24 @@ fn load_tokens(
             key,
             mode,
         });
-    }
+        Ok(())
+    })?;
     Ok(tokens)
 }
 
-fn load_acceptances(transaction: &Connection, user: UserId) -> Result<Vec<Acceptance>, Fault> {
-    let mut statement = transaction.prepare_cached(
+fn load_acceptances(transaction: Sql<'_>, user: UserId) -> Result<Vec<Acceptance>, Fault> {
+    let statement =
         "SELECT packet, client_id, credential, token_id, accepted_at, channel, twin_of FROM acceptances
-         WHERE user_id = ?1",
-    )?;
-    let mut rows = statement.query([user.0])?;
+         WHERE user_id = ?1";
     let mut acceptances = Vec::new();
     let mut twins: HashMap<[u8; 32], Vec<Twin>> = HashMap::new();
-    while let Some(row) = rows.next()? {
+    transaction.each(statement, values![user.0], |row| {
         let packet = PacketDigest(row.get("packet")?);
-        let channel = row.get::<_, Option<i64>>("channel")?;
+        let channel = row.get::<Option<i64>>("channel")?;
         let channel = channel.map(|number| Channel(number.cast_unsigned()));
-        if let Some(first) = row.get::<_, Option<[u8; 32]>>("twin_of")? {
+        if let Some(first) = row.get::<Option<[u8; 32]>>("twin_of")? {
             twins.entry(first).or_default().push(Twin { packet, channel });
-            continue;
+            return Ok(());
         }
         acceptances.push(Acceptance {
             packet,
@@ -160,7 +162,8 @@ fn load_acceptances(transaction: &Connection, user: UserId) -> Result<Vec<Accept
             channel,
             twins: Vec::new(),
         });
-    }
+        Ok(())
+    })?;
     for acceptance in &mut acceptances {
         acceptance.twins = twins.remove(&acceptance.packet.0).unwrap_or_default();
     }

@@ -67,13 +67,14 @@ impl AccountStore for Store {
 
     async fn account(&self, name: &UserName) -> Result<Snapshot, StoreError> {
         let name = name.clone();
-        let account = self.off_runtime(move |store| store.account(&name)).await?;
-        let taken_at = None;
-        Ok(Snapshot { account, taken_at })
+        self.off_runtime(move |store| store.snapshot(&name)).await
     }
 
     async fn time(&self) -> Result<Option<UnixTime>, StoreError> {
-        Ok(None)
+        if !self.is_shared() {
+            return Ok(None);
+        }
+        self.off_runtime(Self::clock).await
     }
 
     async fn commit(
@@ -101,9 +102,13 @@ impl AccountStore for Store {
         self.off_runtime(Self::forget_acceptances).await
     }
 
-    /// In place: one number out of memory that SQLite has mapped, in nearly all cases.
+    /// On SQLite in place: one number out of memory that it has mapped, in nearly all cases.
     async fn client_for(&self, source: &Source) -> Result<Option<Arc<ClientRecord>>, StoreError> {
-        Self::client_for(self, source)
+        if !self.is_shared() {
+            return Self::client_for(self, source);
+        }
+        let source = source.clone();
+        self.off_runtime(move |store| store.client_for(&source)).await
     }
 }
 

@@ -5,13 +5,13 @@ use std::{fmt, net::IpAddr, str::FromStr, time::Duration};
 use ipnet::{IpNet, Ipv4Net};
 use otp_validation::{Client, ClientId, Grammar, UnixTime};
 use rand::CryptoRng;
-use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
 use zeroize::Zeroizing;
 
 use crate::{
     Kind, Store, StoreError,
     error::Fault,
     seal::{Place, Sealed},
+    sql::{Row, Sql, values},
     store::Secrets,
     user::stored_grammar,
     value::{Uid, check_name, random_uid, time, unix_time, unsigned},
@@ -237,12 +237,8 @@ impl Store {
     /// [`StoreError::NotFound`], or whatever keeps the store from writing.
     pub fn remove_client(&self, name: &str) -> Result<(), StoreError> {
         self.administer("removing a client", |transaction| {
-            let mut statement = transaction.prepare_cached("DELETE FROM clients WHERE name = :name")?;
-            changed(
-                transaction,
-                name,
-                statement.execute(named_params! { ":name": name })?,
-            )
+            let rows = transaction.execute("DELETE FROM clients WHERE name = ?1", values![name])?;
+            changed(transaction, name, rows)
         })
     }
 }
@@ -255,7 +251,7 @@ pub(crate) fn not_found(name: &str) -> Fault {
     .into()
 }
 
-pub(crate) fn changed(transaction: &Connection, name: &str, rows: usize) -> Result<(), Fault> {
+pub(crate) fn changed(transaction: Sql<'_>, name: &str, rows: u64) -> Result<(), Fault> {
     if rows == 0 {
         return Err(not_found(name));
     }
@@ -263,10 +259,8 @@ pub(crate) fn changed(transaction: &Connection, name: &str, rows: usize) -> Resu
 }
 
 /// Tells every process that what it knows about clients is out of date.
-fn move_epoch(transaction: &Connection) -> Result<(), Fault> {
-    transaction
-        .prepare_cached("UPDATE meta SET client_epoch = client_epoch + 1")?
-        .execute([])?;
+fn move_epoch(transaction: Sql<'_>) -> Result<(), Fault> {
+    transaction.execute("UPDATE meta SET client_epoch = client_epoch + 1", values![])?;
     Ok(())
 }
 
@@ -279,7 +273,7 @@ pub(crate) fn delay_millis(delay: Duration) -> Result<i64, StoreError> {
 }
 
 pub(crate) fn add(
-    transaction: &Connection,
+    transaction: Sql<'_>,
     secrets: &Secrets,
     client: &NewClient,
     rng: &mut impl CryptoRng,
@@ -316,36 +310,37 @@ pub(crate) fn add(
     let secret_sealed = secret
         .map(|secret| secrets.seal.seal(secret.expose(), place, rng))
         .transpose()?;
-    let mut statement = transaction.prepare_cached(
+    let network = network.map(|network| network.to_string());
+    let inserted = transaction.one(
         "INSERT INTO clients (uid, name, enabled, network, secret_sealed, message_authenticator, grammar, repeat_grace,
                               reject_delay_ms, created_at)
-         VALUES (:uid, :name, 1, :network, :secret_sealed, :message_authenticator, :grammar, :repeat_grace,
-                 :reject_delay_ms, :created_at)",
-    )?;
-    let inserted = statement.execute(named_params! {
-        ":uid": uid,
-        ":name": client.name,
-        ":network": network.map(|network| network.to_string()),
-        ":secret_sealed": secret_sealed,
-        ":message_authenticator": client.message_authenticator.name(),
-        ":grammar": client.grammar.map(Grammar::name),
-        ":repeat_grace": client.repeat_grace,
-        ":reject_delay_ms": delay,
-        ":created_at": time(client.created_at),
-    });
-    inserted.map_err(|error| Fault::from(error).or_exists(Kind::Client, client.name.as_str()))?;
-    let id = ClientId(transaction.last_insert_rowid());
+         VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9) RETURNING id",
+        values![
+            &uid,
+            &client.name,
+            network.as_deref(),
+            secret_sealed.as_ref(),
+            client.message_authenticator.name(),
+            client.grammar.map(Grammar::name),
+            client.repeat_grace,
+            delay,
+            time(client.created_at),
+        ],
+        |row| row.get("id").map(ClientId),
+    );
+    let id = inserted.map_err(|fault| fault.or_exists(Kind::Client, client.name.as_str()))?;
     move_epoch(transaction)?;
     Ok(id)
 }
 
-fn refuse_taken_network(transaction: &Connection, network: IpNet) -> Result<(), Fault> {
+fn refuse_taken_network(transaction: Sql<'_>, network: IpNet) -> Result<(), Fault> {
     let network = network.to_string();
-    let mut statement = transaction.prepare_cached("SELECT name FROM clients WHERE network = ?1")?;
-    match statement
-        .query_row([&network], |row| row.get::<_, String>(0))
-        .optional()?
-    {
+    let holder: Option<String> = transaction.optional(
+        "SELECT name FROM clients WHERE network = ?1",
+        values![&network],
+        |row| row.get("name"),
+    )?;
+    match holder {
         Some(holder) => Err(StoreError::Exists {
             kind: Kind::Network,
             name: format!("{network} ({holder})"),
@@ -374,20 +369,17 @@ pub(crate) fn canonical_address(address: IpAddr) -> IpAddr {
 
 /// Visits the clients, or the one of that name.
 pub(crate) fn each(
-    transaction: &Connection,
+    transaction: Sql<'_>,
     name: Option<&str>,
-    mut visit: impl FnMut(&Row<'_>) -> Result<(), Fault>,
+    visit: impl FnMut(&Row<'_>) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
-    let mut statement = transaction.prepare_cached(
+    transaction.each(
         "SELECT id, uid, name, enabled, network, secret_sealed, message_authenticator, grammar, repeat_grace,
                 reject_delay_ms, created_at
-         FROM clients WHERE :name IS NULL OR name = :name ORDER BY name",
-    )?;
-    let mut rows = statement.query(named_params! { ":name": name })?;
-    while let Some(row) = rows.next()? {
-        visit(row)?;
-    }
-    Ok(())
+         FROM clients WHERE CAST(?1 AS TEXT) IS NULL OR name = ?1 ORDER BY name",
+        values![name],
+        visit,
+    )
 }
 
 /// The record in `row`, without its secret.
@@ -400,7 +392,7 @@ pub(crate) fn read_record(row: &Row<'_>) -> Result<ClientRecord, Fault> {
         Some(Ok(network)) => ClientSource::Network(network),
         Some(Err(_)) => return Err(damaged("its network").into()),
     };
-    let message_authenticator = match row.get::<_, String>("message_authenticator")?.as_str() {
+    let message_authenticator = match row.get::<String>("message_authenticator")?.as_str() {
         "required" => MessageAuthenticatorRule::Required,
         "if-present" => MessageAuthenticatorRule::IfPresent,
         _ => return Err(damaged("its rule for Message-Authenticator").into()),

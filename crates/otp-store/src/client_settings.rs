@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use otp_validation::Grammar;
-use rusqlite::named_params;
-
 use crate::{
     ClientRecord, MessageAuthenticatorRule, Store, StoreError,
     client::{changed, delay_millis, each, not_found, read_record},
+    sql::values,
 };
+use otp_validation::Grammar;
 
 /// The rules of a client, apart from who it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,26 +57,24 @@ impl Store {
             })?;
             let mut settings = settings.ok_or_else(|| not_found(name))?;
             change(&mut settings);
-            let mut statement = transaction.prepare_cached(
-                "UPDATE clients
-                 SET enabled = :enabled, message_authenticator = :message_authenticator, grammar = :grammar,
-                     repeat_grace = :repeat_grace, reject_delay_ms = :reject_delay_ms
-                 WHERE name = :name",
+            let rows = transaction.execute(
+                "UPDATE clients SET enabled = ?2, message_authenticator = ?3, grammar = ?4, repeat_grace = ?5,
+                                    reject_delay_ms = ?6
+                 WHERE name = ?1",
+                values![
+                    name,
+                    settings.enabled,
+                    settings.message_authenticator.name(),
+                    settings.grammar.map(Grammar::name),
+                    settings.repeat_grace,
+                    delay_millis(settings.reject_delay)?,
+                ],
             )?;
-            let rows = statement.execute(named_params! {
-                ":name": name,
-                ":enabled": settings.enabled,
-                ":message_authenticator": settings.message_authenticator.name(),
-                ":grammar": settings.grammar.map(Grammar::name),
-                ":repeat_grace": settings.repeat_grace,
-                ":reject_delay_ms": delay_millis(settings.reject_delay)?,
-            })?;
             // What was accepted by other rules is not said again.
-            transaction
-                .prepare_cached(
-                    "DELETE FROM acceptances WHERE client_id = (SELECT id FROM clients WHERE name = ?1)",
-                )?
-                .execute([name])?;
+            transaction.execute(
+                "DELETE FROM acceptances WHERE client_id = (SELECT id FROM clients WHERE name = ?1)",
+                values![name],
+            )?;
             changed(transaction, name, rows)
         })
     }

@@ -1,15 +1,17 @@
 //! Effects become durable: together or not at all, on the version that they were decided on.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
 use otp_validation::{
-    Acceptance, AccountVersion, Channel, Decision, Effect, Lockout, PacketDigest, Reason, TokenId, Twin,
-    UserId, Verdict,
+    Acceptance, AccountVersion, Channel, Decision, Effect, Reason, TokenId, UnixTime, UserId, Verdict,
 };
-use rusqlite::{Connection, named_params};
+use tokio::sync::oneshot;
 
 use crate::{
     StoreError,
     error::Fault,
-    value::{exact, time},
+    sql::{Sql, values},
+    value::exact,
 };
 
 /// The right to send an Access-Accept: it exists only after the effects of the acceptance are on disk.
@@ -88,170 +90,84 @@ pub(crate) enum Applied {
     Conflict,
 }
 
-/// Applies `change` as a whole or not at all.
-///
-/// The inner error is about this change alone; the outer one about the transaction, which must not be committed.
-pub(crate) fn apply(transaction: &Connection, change: &Change) -> Result<Result<Applied, StoreError>, Fault> {
-    run(transaction, "SAVEPOINT one_change")?;
-    let applied = apply_effects(transaction, change);
-    if matches!(applied, Ok(Applied::Done)) {
-        run(transaction, "RELEASE one_change")?;
-        return Ok(Ok(Applied::Done));
-    }
-    match applied {
-        Err(fault) if !fault.is_refusal() => return Err(fault),
-        _ => {}
-    }
-    run(transaction, "ROLLBACK TO one_change")?;
-    run(transaction, "RELEASE one_change")?;
-    Ok(applied.map_err(|fault| fault.during("applying effects")))
+/// For how many seconds acceptances are kept at least: much longer than anybody may ask for them.
+pub(crate) const ACCEPTANCES_LIVE: u64 = 300;
+/// Seconds between two clearances of older ones.
+pub(crate) const PRUNE_EVERY: u64 = 60;
+
+/// The writer has no clock; acceptances bring the time along.
+pub(crate) fn latest_acceptance<'a>(jobs: impl Iterator<Item = &'a Job>) -> Option<UnixTime> {
+    let effects = jobs.flat_map(|job| &job.change.effects);
+    let times = effects.filter_map(|effect| match effect {
+        Effect::Remember(acceptance) => Some(acceptance.at),
+        _ => None,
+    });
+    times.max()
 }
 
-fn run(transaction: &Connection, statement: &str) -> Result<(), Fault> {
-    transaction.prepare_cached(statement)?.execute([])?;
+/// One change and who waits for it.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) change: Change,
+    pub(crate) accepts: Option<TokenId>,
+    pub(crate) reply: oneshot::Sender<Result<Commit, StoreError>>,
+}
+
+/// What the writer has done since this process opened the store.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) groups: AtomicU64,
+    pub(crate) changes: AtomicU64,
+    pub(crate) conflicts: AtomicU64,
+    pub(crate) failed_groups: AtomicU64,
+    /// Whether the last attempt to commit, by the writer or as a probe, failed.
+    pub(crate) failing: AtomicBool,
+}
+
+impl Counters {
+    pub(crate) fn add(counter: &AtomicU64, count: usize) {
+        counter.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}
+
+/// The account moves on from wherever it is, for administrators. What it was decided on before is a conflict now, so this
+/// comes first: whoever commits meanwhile waits for it.
+pub(crate) fn touch(transaction: Sql<'_>, user: UserId) -> Result<(), Fault> {
+    let next = transaction.next_version();
+    let statement = format!("UPDATE accounts SET version = {next} WHERE user_id = ?1");
+    transaction.execute(&statement, values![user.0])?;
     Ok(())
 }
 
-fn apply_effects(transaction: &Connection, change: &Change) -> Result<Applied, Fault> {
-    if !move_version(transaction, change.user, change.version)? {
-        return Ok(Applied::Conflict);
-    }
-    for effect in &change.effects {
-        if apply_effect(transaction, change, effect)? == Applied::Conflict {
-            return Ok(Applied::Conflict);
-        }
-    }
-    Ok(Applied::Done)
-}
-
-/// The account moves on from `version`; `false` if it is not there (any more).
-fn move_version(transaction: &Connection, user: UserId, version: AccountVersion) -> Result<bool, Fault> {
-    let mut statement = transaction.prepare_cached(
-        "UPDATE accounts SET version = version + 1 WHERE user_id = :user AND version = :version",
-    )?;
-    Ok(statement.execute(named_params! { ":user": user.0, ":version": version.0 })? == 1)
-}
-
-/// The account moves on from wherever it is, for administrators.
-pub(crate) fn touch(transaction: &Connection, user: UserId) -> Result<(), Fault> {
-    let mut statement =
-        transaction.prepare_cached("UPDATE accounts SET version = version + 1 WHERE user_id = :user")?;
-    statement.execute(named_params! { ":user": user.0 })?;
-    Ok(())
-}
-
-fn apply_effect(transaction: &Connection, change: &Change, effect: &Effect) -> Result<Applied, Fault> {
-    let rows = match effect {
-        Effect::Consume { token, matched, next } => {
-            consume(transaction, change.user, *token, *matched, *next)?
-        }
-        Effect::Activate { token } => activate(transaction, change.user, *token)?,
-        Effect::SetLockout(lockout) => set_lockout(transaction, change.user, *lockout)?,
-        Effect::Remember(acceptance) => remember(transaction, change, acceptance)?,
-        Effect::Twin { of, twin } => self::twin(transaction, change.user, *of, twin)?,
-        other => return Err(StoreError::UnknownEffect(format!("{other:?}")).into()),
-    };
-    Ok(if rows == 1 {
-        Applied::Done
-    } else {
-        Applied::Conflict
-    })
-}
-
-/// Spends a code, by comparison and change in one statement: of all that race for the code, one changes a row.
-fn consume(
-    transaction: &Connection,
-    user: UserId,
-    token: TokenId,
-    matched: u64,
-    next: u64,
-) -> Result<usize, Fault> {
+/// The smallest counter or step that is spent, and the next that may be accepted, as the database keeps them.
+pub(crate) fn spent(matched: u64, next: u64) -> Result<(i64, i64), StoreError> {
     if next <= matched {
-        return Err(StoreError::Unproven.into());
+        return Err(StoreError::Unproven);
     }
-    let (matched, next) = (
+    Ok((
         exact("counter or step", matched)?,
         exact("counter or step", next)?,
-    );
-    let mut statement = transaction.prepare_cached(
-        "UPDATE replay SET next = :next
-         WHERE id = (SELECT replay_id FROM tokens WHERE id = :token AND user_id = :user) AND next <= :matched",
-    )?;
-    let values = named_params! { ":next": next, ":token": token.0, ":user": user.0, ":matched": matched };
-    Ok(statement.execute(values)?)
+    ))
 }
 
-fn activate(transaction: &Connection, user: UserId, token: TokenId) -> Result<usize, Fault> {
-    let mut statement = transaction
-        .prepare_cached("UPDATE tokens SET status = 'active' WHERE id = :token AND user_id = :user")?;
-    Ok(statement.execute(named_params! { ":token": token.0, ":user": user.0 })?)
-}
-
-fn set_lockout(transaction: &Connection, user: UserId, lockout: Lockout) -> Result<usize, Fault> {
-    let mut statement = transaction.prepare_cached(
-        "UPDATE accounts SET otp_failures = :otp, password_failures = :password, locked_until = :until
-         WHERE user_id = :user",
-    )?;
-    Ok(statement.execute(named_params! {
-        ":otp": lockout.otp_failures,
-        ":password": lockout.password_failures,
-        ":until": time(otp_validation::UnixTime(lockout.locked_until)),
-        ":user": user.0,
-    })?)
-}
-
-/// Keeps the verdict. It is kept only for a code that is spent by the same change.
-fn remember(transaction: &Connection, change: &Change, acceptance: &Acceptance) -> Result<usize, Fault> {
-    let matched = change.effects.iter().find_map(|effect| match effect {
+/// What `acceptance` has spent: a verdict is kept only with a code that the same change spends.
+pub(crate) fn spent_by(effects: &[Effect], acceptance: &Acceptance) -> Result<i64, StoreError> {
+    let matched = effects.iter().find_map(|effect| match effect {
         Effect::Consume { token, matched, .. } if *token == acceptance.token => Some(*matched),
         _ => None,
     });
-    let matched = exact("counter or step", matched.ok_or(StoreError::Unproven)?)?;
-    // The same packet, long ago, with a code that came round again: its verdict is this one now.
-    let mut forget = transaction.prepare_cached(
-        "DELETE FROM acceptances WHERE user_id = :user AND (packet = :packet OR twin_of = :packet)",
-    )?;
-    forget.execute(named_params! { ":user": change.user.0, ":packet": acceptance.packet.0 })?;
-    let mut statement = transaction.prepare_cached(
-        "INSERT INTO acceptances
-             (packet, user_id, client_id, credential, token_id, matched, accepted_at, channel, twin_of)
-         VALUES (:packet, :user, :client, :credential, :token, :matched, :at, :channel, NULL)",
-    )?;
-    Ok(statement.execute(named_params! {
-        ":packet": acceptance.packet.0,
-        ":user": change.user.0,
-        ":client": acceptance.client.0,
-        ":credential": acceptance.credential.0,
-        ":token": acceptance.token.0,
-        ":matched": matched,
-        ":at": time(acceptance.at),
-        ":channel": channel_number(acceptance.channel),
-    })?)
-}
-
-/// Counts a twin. It is no acceptance of its own: what it repeats must still be there.
-fn twin(transaction: &Connection, user: UserId, of: PacketDigest, twin: &Twin) -> Result<usize, Fault> {
-    let mut statement = transaction.prepare_cached(
-        "INSERT INTO acceptances
-             (packet, user_id, client_id, credential, token_id, matched, accepted_at, channel, twin_of)
-         SELECT :packet, user_id, client_id, credential, token_id, matched, accepted_at, :channel, packet
-         FROM acceptances WHERE packet = :of AND user_id = :user AND twin_of IS NULL",
-    )?;
-    Ok(statement.execute(named_params! {
-        ":packet": twin.packet.0,
-        ":channel": channel_number(twin.channel),
-        ":of": of.0,
-        ":user": user.0,
-    })?)
+    exact("counter or step", matched.ok_or(StoreError::Unproven)?)
 }
 
 /// A channel as the database keeps it: the same bits.
-fn channel_number(channel: Option<Channel>) -> Option<i64> {
+pub(crate) fn channel_number(channel: Option<Channel>) -> Option<i64> {
     channel.map(|channel| channel.0.cast_signed())
 }
 
 #[cfg(test)]
 mod tests {
+    use otp_validation::{Lockout, PacketDigest, Twin};
+
     use super::*;
 
     const TOKEN: TokenId = TokenId(7);

@@ -100,15 +100,69 @@ pub enum StoreError {
         /// The newest schema that this program knows.
         known: i64,
     },
-    /// The database engine does not promise that what was committed survives a power cut.
+    /// The database has the tables of an older version.
     #[error(
-        "the database is not durable: `{setting}` is {found:?}; put the state directory on a local file system"
+        "the database has schema {found}, this program needs {known}; run `otpctl db migrate` while no older version of the daemon runs"
     )]
+    OlderSchema {
+        /// Schema of the database.
+        found: i64,
+        /// The schema that this program works on.
+        known: i64,
+    },
+    /// A database URL that cannot be used.
+    #[error("the URL of the database cannot be used: {why}")]
+    DatabaseUrl {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// There is no store in the database that the URL leads to.
+    #[error("there is no store in {database}; run `otpctl init --database URL`")]
+    NoStoreInDatabase {
+        /// The database, without its password.
+        database: String,
+    },
+    /// The database holds a store already.
+    #[error(
+        "{database} holds a store already, nothing was changed; on another machine, copy the sealing key of the first one instead"
+    )]
+    DatabaseInUse {
+        /// The database, without its password.
+        database: String,
+    },
+    /// The database cluster may lose commits that it has acknowledged.
+    #[error(
+        "{database} may lose acknowledged commits when it fails over ({why}), and a code would be accepted twice; \
+         replicate synchronously (Patroni: synchronous_mode and synchronous_mode_strict), or start with \
+         `accept_lost_commits` if you take that"
+    )]
+    LosesCommits {
+        /// The database, without its password.
+        database: String,
+        /// How that is known.
+        why: String,
+    },
+    /// No server of the database can be reached, or none of them takes writes.
+    #[error("no server of {database} takes writes; it is tried again with every request")]
+    Unreachable {
+        /// The database, without its password.
+        database: String,
+        /// What the last server that was tried said.
+        #[source]
+        source: EngineError,
+    },
+    /// A commit whose outcome nobody knows.
+    #[error("the database did not say whether the commit is durable, so nobody is accepted on it")]
+    UnknownOutcome,
+    /// The database engine does not promise that what was committed survives a power cut.
+    #[error("the database is not durable: `{setting}` is {found:?}; {remedy}")]
     NotDurable {
         /// The setting that could not be had.
         setting: &'static str,
         /// What it is instead.
         found: String,
+        /// What to do about it.
+        remedy: &'static str,
     },
     /// There is one of that name (or network) already.
     #[error("{kind} {name} exists already")]
@@ -212,6 +266,9 @@ pub enum StoreError {
     /// The writer ended before it answered: whether the effects are durable is unknown.
     #[error("the writer ended before it answered; try again")]
     WriterGone,
+    /// The operating system gives no randomness.
+    #[error("the operating system gives no randomness, so nothing can be made durable; see its log")]
+    NoRandomness,
     /// A reader ended before it answered.
     #[error("a reader ended before it answered; try again")]
     ReaderGone,
@@ -264,7 +321,7 @@ impl fmt::Display for Kind {
 
 /// An error of the database engine, opaque: which engine it is may change.
 #[derive(Clone, Debug)]
-pub struct EngineError(Arc<rusqlite::Error>);
+pub struct EngineError(Arc<EngineFault>);
 
 impl fmt::Display for EngineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -278,11 +335,77 @@ impl std::error::Error for EngineError {
     }
 }
 
+/// What an engine reports.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EngineFault {
+    #[error(transparent)]
+    Sqlite(rusqlite::Error),
+    #[error("{}", postgres_message(.0))]
+    Postgres(tokio_postgres::Error),
+    /// A server that does not answer.
+    #[error("the server does not answer")]
+    Silent,
+    /// A commit that succeeded with a warning.
+    #[error("the server warned that the commit may not be durable everywhere")]
+    Warned,
+    /// A server that is a standby.
+    #[error("the server is a standby")]
+    Standby,
+}
+
+/// The driver's own text names the kind of an error alone.
+fn postgres_message(error: &tokio_postgres::Error) -> String {
+    match (error.as_db_error(), std::error::Error::source(error)) {
+        (Some(said), _) => said.to_string(),
+        (None, Some(cause)) => format!("{error}: {cause}"),
+        (None, None) => error.to_string(),
+    }
+}
+
+impl EngineFault {
+    /// Whether a constraint of the schema stood against it: what is there already, or what a trigger refuses.
+    fn is_constraint(&self) -> bool {
+        match self {
+            Self::Sqlite(error) => {
+                error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation)
+            }
+            // Class 23, integrity constraint violation.
+            Self::Postgres(error) => error.code().is_some_and(|state| state.code().starts_with("23")),
+            _ => false,
+        }
+    }
+
+    /// What it means, where there is a name for it.
+    fn named(&self, doing: &'static str) -> Option<StoreError> {
+        use rusqlite::ErrorCode as Code;
+        use tokio_postgres::error::SqlState;
+        match self {
+            Self::Sqlite(error) => match error.sqlite_error_code()? {
+                Code::DatabaseBusy | Code::DatabaseLocked => Some(StoreError::Busy { doing }),
+                Code::DiskFull => Some(StoreError::Full { doing }),
+                Code::DatabaseCorrupt | Code::NotADatabase => Some(StoreError::corrupt(error.to_string())),
+                _ => None,
+            },
+            Self::Postgres(error) => {
+                let state = error.code()?;
+                if *state == SqlState::LOCK_NOT_AVAILABLE {
+                    Some(StoreError::Busy { doing })
+                } else if *state == SqlState::DISK_FULL {
+                    Some(StoreError::Full { doing })
+                } else {
+                    None
+                }
+            }
+            _ => None,
+        }
+    }
+}
+
 /// What goes wrong inside of a transaction, before anybody has said what it was for.
 #[derive(Debug)]
 pub(crate) enum Fault {
     /// The engine failed.
-    Engine(rusqlite::Error),
+    Engine(EngineFault),
     /// The store refused.
     Store(StoreError),
 }
@@ -290,18 +413,12 @@ pub(crate) enum Fault {
 impl Fault {
     /// The error, now that it is known what was attempted.
     pub(crate) fn during(self, doing: &'static str) -> StoreError {
-        use rusqlite::ErrorCode as Code;
         match self {
             Self::Store(error) => error,
-            Self::Engine(error) => match error.sqlite_error_code() {
-                Some(Code::DatabaseBusy | Code::DatabaseLocked) => StoreError::Busy { doing },
-                Some(Code::DiskFull) => StoreError::Full { doing },
-                Some(Code::DatabaseCorrupt | Code::NotADatabase) => StoreError::corrupt(error.to_string()),
-                _ => StoreError::Engine {
-                    doing,
-                    source: EngineError(Arc::new(error)),
-                },
-            },
+            Self::Engine(fault) => fault.named(doing).unwrap_or_else(|| StoreError::Engine {
+                doing,
+                source: fault.into(),
+            }),
         }
     }
 
@@ -315,7 +432,42 @@ impl Fault {
 
     /// Whether a constraint of the schema stood against it: what is there already, or what a trigger refuses.
     pub(crate) fn is_constraint(&self) -> bool {
-        matches!(self, Self::Engine(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation))
+        matches!(self, Self::Engine(fault) if fault.is_constraint())
+    }
+
+    /// Whether a COMMIT that ended in this has certainly taken everything back.
+    pub(crate) fn takes_back(&self) -> bool {
+        use tokio_postgres::error::SqlState;
+        match self {
+            Self::Engine(EngineFault::Postgres(error)) => error.code().is_some_and(|state| {
+                [
+                    SqlState::T_R_SERIALIZATION_FAILURE,
+                    SqlState::T_R_DEADLOCK_DETECTED,
+                ]
+                .contains(state)
+                    || state.code().starts_with("23")
+            }),
+            _ => false,
+        }
+    }
+
+    /// Whether another attempt may do better.
+    pub(crate) fn is_transient(&self) -> bool {
+        match self {
+            Self::Engine(EngineFault::Postgres(error)) => crate::postgres::is_transient(error),
+            Self::Engine(EngineFault::Silent | EngineFault::Warned | EngineFault::Standby)
+            | Self::Store(StoreError::Unreachable { .. }) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether another server may do better than the one that said this.
+    pub(crate) fn is_of_the_server(&self) -> bool {
+        match self {
+            Self::Engine(EngineFault::Postgres(error)) => crate::postgres::is_of_the_server(error),
+            Self::Engine(EngineFault::Silent | EngineFault::Standby) => true,
+            _ => false,
+        }
     }
 
     /// Reads a violated constraint as "there is one already".
@@ -331,9 +483,27 @@ impl Fault {
     }
 }
 
+impl From<EngineFault> for EngineError {
+    fn from(fault: EngineFault) -> Self {
+        Self(Arc::new(fault))
+    }
+}
+
+impl From<EngineFault> for Fault {
+    fn from(fault: EngineFault) -> Self {
+        Self::Engine(fault)
+    }
+}
+
 impl From<rusqlite::Error> for Fault {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Engine(error)
+        Self::Engine(EngineFault::Sqlite(error))
+    }
+}
+
+impl From<tokio_postgres::Error> for Fault {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Engine(EngineFault::Postgres(error))
     }
 }
 

@@ -5,24 +5,24 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use otp_validation::UnixTime;
 use rand::CryptoRng;
-use rusqlite::{Connection, TransactionBehavior, named_params};
+use rusqlite::TransactionBehavior;
 use zeroize::Zeroizing;
 
 use crate::{
-    NewClient, Paths, StoreError, client,
-    database::{self, Role},
+    Location, NewClient, Paths, Postgres, StoreError, client,
     error::Fault,
     keyfile,
-    limits::Limits,
     paths::{check_directory, sync_directory},
-    schema,
+    postgres,
     seal::{Place, SealKey, Sealed},
+    sql::{Sql, values},
+    sqlite::{self, LOCKS, Limits, Role, Turnstile},
     store::Secrets,
-    turnstile::{LOCKS, Turnstile},
     value::{random_uid, time},
 };
 
@@ -30,11 +30,49 @@ use crate::{
 const KDC: &str = "kdc";
 
 /// Makes directory, key, database and the client `kdc`; on an error, takes away again what it made.
-pub(crate) fn init(paths: &Paths, now: UnixTime, rng: &mut impl CryptoRng) -> Result<(), StoreError> {
+pub(crate) fn init(location: &Location, now: UnixTime, rng: &mut impl CryptoRng) -> Result<(), StoreError> {
     let mut made = Made::default();
-    make(paths, now, rng, &mut made)?;
+    match &location.database {
+        None => make(&location.paths, now, rng, &mut made)?,
+        Some(database) => make_shared(&location.paths, database, now, rng, &mut made)?,
+    }
     made.keep();
     Ok(())
+}
+
+/// Fills a database that others share; of several that try at once, one does it.
+fn make_shared(
+    paths: &Paths,
+    database: &Postgres,
+    now: UnixTime,
+    rng: &mut impl CryptoRng,
+    made: &mut Made,
+) -> Result<(), StoreError> {
+    refuse(&paths.key_file)?;
+    make_directory(&paths.state_dir, made)?;
+    check_directory(&paths.state_dir)?;
+    let engine = postgres::Engine::open(database, &Arc::default())?;
+    let seal = SealKey::generate(rng);
+    keyfile::create(&paths.key_file, &seal)?;
+    made.file(paths.key_file.clone());
+    sync_directory(&paths.state_dir)?;
+    let filled = engine.prepare(|transaction| {
+        if postgres::migrate(transaction)? != 0 {
+            return Err(StoreError::DatabaseInUse {
+                database: database.to_string(),
+            }
+            .into());
+        }
+        let secrets = write_meta(transaction, &seal, now, rng)?;
+        client::add(transaction, &secrets, &NewClient::unix(KDC, now), rng)
+    });
+    filled.map(drop).map_err(|fault| {
+        if matches!(fault, Fault::Store(StoreError::UnknownOutcome)) {
+            // The tables may be there, and then nothing but this key opens them.
+            std::mem::take(made).keep();
+        }
+        fault.during("making the tables")
+    })
 }
 
 fn make(paths: &Paths, now: UnixTime, rng: &mut impl CryptoRng, made: &mut Made) -> Result<(), StoreError> {
@@ -68,15 +106,19 @@ fn make(paths: &Paths, now: UnixTime, rng: &mut impl CryptoRng, made: &mut Made)
 }
 
 fn refuse_existing(paths: &Paths) -> Result<(), StoreError> {
-    for path in [paths.database(), paths.key_file.clone()] {
-        // A dangling link exists as well.
-        match fs::symlink_metadata(&path) {
-            Ok(_) => return Err(StoreError::AlreadyInitialised { path }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(StoreError::io("look at", path, error)),
-        }
+    refuse(&paths.database())?;
+    refuse(&paths.key_file)
+}
+
+fn refuse(path: &Path) -> Result<(), StoreError> {
+    // A dangling link exists as well.
+    match fs::symlink_metadata(path) {
+        Ok(_) => Err(StoreError::AlreadyInitialised {
+            path: path.to_owned(),
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(StoreError::io("look at", path, error)),
     }
-    Ok(())
 }
 
 fn make_directory(path: &Path, made: &mut Made) -> Result<(), StoreError> {
@@ -128,11 +170,12 @@ impl Drop for Draft {
 
 /// Fills an empty database file and makes it durable.
 fn found(path: &Path, seal: &SealKey, now: UnixTime, rng: &mut impl CryptoRng) -> Result<(), Fault> {
-    let mut connection = database::open(path, Role::Founder, &Limits::default())?;
+    let mut connection = sqlite::open(path, Role::Founder, &Limits::default())?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    schema::migrate(&transaction)?;
-    let secrets = write_meta(&transaction, seal, now, rng)?;
-    client::add(&transaction, &secrets, &NewClient::unix(KDC, now), rng)?;
+    sqlite::migrate(&transaction)?;
+    let sql = Sql::Sqlite(&transaction);
+    let secrets = write_meta(sql, seal, now, rng)?;
+    client::add(sql, &secrets, &NewClient::unix(KDC, now), rng)?;
     transaction.commit()?;
     // Closing moves everything from the write-ahead log into the file.
     connection.close().map_err(|(_, error)| error)?;
@@ -141,7 +184,7 @@ fn found(path: &Path, seal: &SealKey, now: UnixTime, rng: &mut impl CryptoRng) -
 }
 
 fn write_meta(
-    transaction: &Connection,
+    transaction: Sql<'_>,
     seal: &SealKey,
     now: UnixTime,
     rng: &mut impl CryptoRng,
@@ -150,16 +193,11 @@ fn write_meta(
     let mut index_key = Zeroizing::new([0; 32]);
     rng.fill_bytes(&mut *index_key);
     let index_key_sealed = seal.seal(&*index_key, Place::of(Sealed::IndexKey, &uid), rng)?;
-    let mut statement = transaction.prepare_cached(
+    transaction.execute(
         "INSERT INTO meta (one, uid, key_id, index_key_sealed, client_epoch, probe, created_at)
-         VALUES (1, :uid, :key_id, :index_key_sealed, 0, 0, :created_at)",
+         VALUES (1, ?1, ?2, ?3, 0, 0, ?4)",
+        values![&uid, &seal.id().0, &index_key_sealed, time(now)],
     )?;
-    statement.execute(named_params! {
-        ":uid": uid,
-        ":key_id": seal.id().0,
-        ":index_key_sealed": index_key_sealed,
-        ":created_at": time(now),
-    })?;
     Ok(Secrets::new(seal.clone(), &index_key))
 }
 

@@ -5,7 +5,7 @@
 //! | type | what it is |
 //! | --- | --- |
 //! | [`Store`] | the handle; clones share connections and the writer |
-//! | [`Paths`] | state directory and key file |
+//! | [`Location`], [`Paths`], [`Postgres`] | where a store is: state directory and key file, and a database that machines share |
 //! | [`Commit`], [`Accept`] | what became of a decision; the right to send an Access-Accept, which nothing but a commit makes |
 //! | [`Digests`] | keyed digests of packets and credentials |
 //! | [`NewUser`], [`UserRecord`] | users |
@@ -18,29 +18,28 @@
 
 mod account;
 mod account_store;
+mod apply;
 mod client;
 mod client_settings;
 mod commit;
-mod database;
 mod digest;
+mod engine;
 mod error;
 mod init;
 mod keyfile;
-mod limits;
+mod location;
 #[cfg(feature = "model")]
 pub mod model;
 mod paths;
-mod reader;
+mod postgres;
 mod route;
-mod schema;
 mod seal;
-mod session;
+mod sql;
+mod sqlite;
 mod store;
 mod token;
-mod turnstile;
 mod user;
 mod value;
-mod writer;
 
 pub use account_store::{AccountStore, Snapshot};
 pub use client::{ClientRecord, ClientSecret, ClientSource, MessageAuthenticatorRule, NewClient};
@@ -48,7 +47,9 @@ pub use client_settings::ClientSettings;
 pub use commit::{Accept, Commit};
 pub use digest::Digests;
 pub use error::{EngineError, Kind, StoreError};
+pub use location::Location;
 pub use paths::Paths;
+pub use postgres::Postgres;
 pub use route::Source;
 pub use seal::KeyId;
 pub use store::{Stats, Store};

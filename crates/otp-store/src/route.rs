@@ -7,12 +7,12 @@ use std::{
 };
 
 use ipnet::IpNet;
-use rusqlite::Connection;
 
 use crate::{
     ClientRecord, ClientSource, Store, StoreError,
     client::{canonical_address, each, open_secret, read_record},
     error::Fault,
+    sql::{Sql, values},
     store::Secrets,
 };
 
@@ -51,9 +51,10 @@ impl Store {
     }
 }
 
-fn epoch(transaction: &Connection) -> Result<i64, Fault> {
-    let mut statement = transaction.prepare_cached("SELECT client_epoch FROM meta")?;
-    Ok(statement.query_row([], |row| row.get(0))?)
+fn epoch(transaction: Sql<'_>) -> Result<i64, Fault> {
+    transaction.one("SELECT client_epoch FROM meta", values![], |row| {
+        row.get("client_epoch")
+    })
 }
 
 /// The newest table that anybody has read.
@@ -88,7 +89,7 @@ struct Table {
 }
 
 impl Table {
-    fn load(transaction: &Connection, epoch: i64, secrets: &Secrets) -> Result<Self, Fault> {
+    fn load(transaction: Sql<'_>, epoch: i64, secrets: &Secrets) -> Result<Self, Fault> {
         let mut table = Self {
             epoch,
             ..Self::default()

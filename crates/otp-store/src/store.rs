@@ -1,31 +1,30 @@
 //! The store: a handle on everything, and the way decisions take through it.
 
 use std::{
-    fmt, fs,
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    fmt,
+    sync::{Arc, atomic::Ordering},
 };
 
-use otp_validation::{AccountVersion, Decision, Effect, UnixTime, UserId};
+use otp_validation::{AccountVersion, Decision, Effect, TokenId, UnixTime, UserId};
 use rand::CryptoRng;
-use rusqlite::Connection;
 use tokio::sync::oneshot;
 use tracing::info;
 use zeroize::Zeroizing;
 
 use crate::{
-    Commit, Digests, Kind, Paths, StoreError,
-    commit::{Applied, Change, accepted_token, apply},
-    database::exists,
+    Commit, Digests, Kind, Location, Paths, StoreError,
+    apply::apply,
+    commit::{Applied, Change, Counters, Job, accepted_token},
+    engine::Engine,
     error::Fault,
     init, keyfile,
-    limits::Limits,
     paths::check_directory,
-    reader::Readers,
+    postgres,
     route::Routes,
     seal::{KeyId, Place, SealKey, Sealed},
-    session::WriteSession,
+    sql::{Sql, values},
+    sqlite::{self, Limits},
     value::{Uid, unix_time, unsigned},
-    writer::{Counters, Job, Writer},
 };
 
 /// Durable state: users, tokens, clients, replay state. A cheap handle; its clones share connections and writer.
@@ -34,14 +33,10 @@ pub struct Store(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    paths: Arc<Paths>,
+    location: Location,
     secrets: Secrets,
-    readers: Readers,
-    /// The connection of administrators, opened when it is first needed.
-    administrator: Mutex<Option<WriteSession>>,
-    writer: Writer,
+    engine: Engine,
     routes: Routes,
-    limits: Arc<Limits>,
     counters: Arc<Counters>,
 }
 
@@ -78,7 +73,7 @@ pub struct Stats {
     pub clients: u64,
     /// Remembered acceptances, twins included.
     pub acceptances: u64,
-    /// Size of the write-ahead log in octets.
+    /// Size of the embedded store's write-ahead log in octets.
     pub wal_octets: u64,
     /// Transactions that this process' writer has committed since it opened the store …
     pub groups: u64,
@@ -97,50 +92,88 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::AlreadyInitialised`] names what exists already; else whatever keeps it from being made.
-    pub fn init(paths: &Paths, now: UnixTime, rng: &mut impl CryptoRng) -> Result<(), StoreError> {
-        init::init(paths, now, rng)
+    pub fn init(
+        location: impl Into<Location>,
+        now: UnixTime,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(), StoreError> {
+        init::init(&location.into(), now, rng)
     }
 
-    /// Opens a store. It is never made by this, but brought up to the schema of this version.
+    /// Opens a store. It is never made by this.
     ///
     /// # Errors
     ///
-    /// [`StoreError::NotInitialised`], what is wrong with permissions, key or durability, or whatever keeps the database
-    /// from being opened.
-    pub fn open(paths: &Paths) -> Result<Self, StoreError> {
-        Self::open_with(paths, Arc::default())
+    /// [`StoreError::NotInitialised`], [`StoreError::NoStoreInDatabase`], [`StoreError::OlderSchema`], what is wrong with
+    /// permissions, key or durability, or whatever keeps the database from being opened.
+    pub fn open(location: impl Into<Location>) -> Result<Self, StoreError> {
+        Self::open_with(location.into(), Arc::default())
     }
 
-    pub(crate) fn open_with(paths: &Paths, limits: Arc<Limits>) -> Result<Self, StoreError> {
-        let owner = check_directory(&paths.state_dir)?;
-        let paths = Arc::new(paths.clone());
-        exists(&paths.database())?;
-        let seal = keyfile::read(&paths.key_file, owner)?;
-        let during = |fault: Fault| fault.during("opening the database");
-        let administrator = WriteSession::open(&paths, &limits).map_err(during)?;
-        let readers = Readers::new(paths.database());
-        let secrets = readers
-            .read(|transaction| read_secrets(transaction, seal, &paths))
-            .map_err(during)?;
+    pub(crate) fn open_with(location: Location, limits: Arc<Limits>) -> Result<Self, StoreError> {
+        let owner = check_directory(&location.paths.state_dir)?;
         let counters = Arc::<Counters>::default();
-        let writer = Writer::new(Arc::clone(&paths), Arc::clone(&limits), Arc::clone(&counters));
-        let administrator = Mutex::new(Some(administrator));
-        let routes = Routes::default();
+        if location.database.is_none() {
+            sqlite::exists(&location.paths.database())?;
+        }
+        let seal = keyfile::read(&location.paths.key_file, owner)?;
+        let during = |fault: Fault| fault.during("opening the database");
+        let engine = match &location.database {
+            None => {
+                let paths = Arc::new(location.paths.clone());
+                Engine::Sqlite(Box::new(
+                    sqlite::Engine::open(&paths, limits, &counters).map_err(during)?,
+                ))
+            }
+            Some(database) => Engine::Postgres(postgres::Engine::open(database, &counters)?),
+        };
+        let secrets = engine
+            .read(|transaction| read_secrets(transaction, seal, &location))
+            .map_err(during)?;
         Ok(Self(Arc::new(Inner {
-            paths,
+            location,
             secrets,
-            readers,
-            administrator,
-            writer,
-            routes,
-            limits,
+            engine,
+            routes: Routes::default(),
             counters,
         })))
     }
 
+    /// Brings the tables of an older version up to this one, alone; returns the numbers of the schema before and now.
+    ///
+    /// There is no way back: an older version refuses what it does not know.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotInitialised`], [`StoreError::NoStoreInDatabase`], [`StoreError::NewerSchema`], or whatever keeps
+    /// the store from writing.
+    pub fn migrate(location: impl Into<Location>) -> Result<(i64, i64), StoreError> {
+        let location = location.into();
+        check_directory(&location.paths.state_dir)?;
+        let during = |fault: Fault| fault.during("migrating");
+        let Some(database) = &location.database else {
+            let found = sqlite::Engine::migrate(&Arc::new(location.paths)).map_err(during)?;
+            return Ok((found, sqlite::newest()));
+        };
+        let engine = postgres::Engine::open(database, &Arc::default())?;
+        let found = engine.prepare(|transaction| match postgres::migrate(transaction)? {
+            0 => Err(StoreError::NoStoreInDatabase {
+                database: database.to_string(),
+            }
+            .into()),
+            found => Ok(found),
+        });
+        Ok((found.map_err(during)?, postgres::newest()))
+    }
+
     /// Where the store is.
+    pub fn location(&self) -> &Location {
+        &self.0.location
+    }
+
+    /// Its files on this machine.
     pub fn paths(&self) -> &Paths {
-        &self.0.paths
+        &self.0.location.paths
     }
 
     /// The store's keyed digests.
@@ -164,10 +197,7 @@ impl Store {
         decision: Decision,
     ) -> Result<Commit, StoreError> {
         let accepts = accepted_token(&decision)?;
-        if decision.effects.is_empty() {
-            // What a reader sees is on disk: SQLite syncs the log before it moves the log's index, and whatever a killed
-            // process may have left in the log unsynced was made durable when the store was opened. So the acceptance that
-            // this one repeats needs no second commit.
+        if decision.effects.is_empty() && !self.needs_confirmation(accepts) {
             return Ok(Commit::durable(accepts));
         }
         let (reply, answer) = oneshot::channel();
@@ -176,7 +206,7 @@ impl Store {
             version,
             effects: decision.effects,
         };
-        self.0.writer.submit(Job {
+        self.0.engine.submit(Job {
             change,
             accepts,
             reply,
@@ -197,8 +227,8 @@ impl Store {
         decision: Decision,
     ) -> Result<Commit, StoreError> {
         let accepts = accepted_token(&decision)?;
-        if decision.effects.is_empty() {
-            return Ok(Commit::durable(accepts)); // as in `commit`
+        if decision.effects.is_empty() && !self.needs_confirmation(accepts) {
+            return Ok(Commit::durable(accepts));
         }
         match self.apply_alone(Change {
             user,
@@ -232,6 +262,12 @@ impl Store {
         }
     }
 
+    /// Whether an acceptance that repeats another has to wait for a commit, because the one that it repeats may be seen and
+    /// yet be lost.
+    fn needs_confirmation(&self, accepts: Option<TokenId>) -> bool {
+        accepts.is_some() && !self.0.engine.shows_durable_alone()
+    }
+
     fn apply_alone(&self, change: Change) -> Result<Applied, StoreError> {
         self.administer("committing", |transaction| Ok(apply(transaction, &change)??))
     }
@@ -243,9 +279,11 @@ impl Store {
     /// Whatever keeps the store from reading.
     pub fn newest_acceptance(&self) -> Result<Option<UnixTime>, StoreError> {
         self.read("looking for the newest acceptance", |transaction| {
-            let newest: Option<i64> = transaction
-                .prepare_cached("SELECT max(accepted_at) FROM acceptances")?
-                .query_row([], |row| row.get(0))?;
+            let newest: Option<i64> = transaction.one(
+                "SELECT max(accepted_at) AS newest FROM acceptances",
+                values![],
+                |row| row.get("newest"),
+            )?;
             Ok(newest
                 .map(|at| unix_time("accepted_at of an acceptance", at))
                 .transpose()?)
@@ -259,11 +297,19 @@ impl Store {
     /// Whatever keeps the store from writing.
     pub fn forget_acceptances(&self) -> Result<(), StoreError> {
         self.administer("forgetting acceptances", |transaction| {
-            transaction
-                .prepare_cached("DELETE FROM acceptances")?
-                .execute([])?;
+            transaction.execute("DELETE FROM acceptances", values![])?;
             Ok(())
         })
+    }
+
+    /// Whether other machines may use this store too.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.0.engine, Engine::Postgres(_))
+    }
+
+    /// The time by the clock of the database, if that may be another machine's.
+    pub(crate) fn clock(&self) -> Result<Option<UnixTime>, StoreError> {
+        self.read("asking for the time", |transaction| transaction.clock())
     }
 
     /// Whether the last attempt to commit a decision, or a [`check`](Self::check), succeeded. So it is before the first.
@@ -279,14 +325,12 @@ impl Store {
     pub fn check(&self) -> Result<(), StoreError> {
         let checked = self.administer("committing a probe", |transaction| {
             // It goes up and down between two values, so that it never overflows.
-            transaction
-                .prepare_cached("UPDATE meta SET probe = 1 - probe")?
-                .execute([])?;
+            transaction.execute("UPDATE meta SET probe = 1 - probe", values![])?;
             Ok(())
         });
         let was_failing = self.0.counters.failing.swap(checked.is_err(), Ordering::Relaxed);
         if was_failing && checked.is_ok() {
-            info!(path = %self.0.paths.state_dir.display(), "the store commits again");
+            info!(store = self.0.location.name(), "the store commits again");
         }
         checked
     }
@@ -299,18 +343,20 @@ impl Store {
     pub fn stats(&self) -> Result<Stats, StoreError> {
         let counters = &self.0.counters;
         self.read("counting", |transaction| {
-            let count = |statement: &str| -> Result<u64, Fault> {
-                let rows: i64 = transaction
-                    .prepare_cached(statement)?
-                    .query_row([], |row| row.get(0))?;
+            let count = |table: &str| -> Result<u64, Fault> {
+                let statement = format!("SELECT count(*) AS total FROM {table}");
+                let rows: i64 = transaction.one(&statement, values![], |row| row.get("total"))?;
                 Ok(unsigned("a number of rows", rows)?)
             };
             Ok(Stats {
-                users: count("SELECT count(*) FROM users")?,
-                tokens: count("SELECT count(*) FROM tokens")?,
-                clients: count("SELECT count(*) FROM clients")?,
-                acceptances: count("SELECT count(*) FROM acceptances")?,
-                wal_octets: fs::metadata(self.0.paths.wal()).map_or(0, |metadata| metadata.len()),
+                users: count("users")?,
+                tokens: count("tokens")?,
+                clients: count("clients")?,
+                acceptances: count("acceptances")?,
+                wal_octets: match &self.0.engine {
+                    Engine::Sqlite(engine) => engine.log_octets(),
+                    Engine::Postgres(_) => 0,
+                },
                 groups: counters.groups.load(Ordering::Relaxed),
                 changes: counters.changes.load(Ordering::Relaxed),
                 conflicts: counters.conflicts.load(Ordering::Relaxed),
@@ -331,51 +377,35 @@ impl Store {
     pub(crate) fn read<T>(
         &self,
         doing: &'static str,
-        look: impl FnOnce(&Connection) -> Result<T, Fault>,
+        look: impl FnOnce(Sql<'_>) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
-        self.0
-            .readers
-            .read(|transaction| look(transaction))
-            .map_err(|fault| fault.during(doing))
+        self.0.engine.read(look).map_err(|fault| fault.during(doing))
     }
 
     /// Changes something in one transaction of its own.
     pub(crate) fn administer<T>(
         &self,
         doing: &'static str,
-        change: impl FnOnce(&Connection) -> Result<T, Fault>,
+        change: impl FnOnce(Sql<'_>) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
-        // A panic while it was held has lost the session (it is taken out below), nothing else.
-        let mut slot = self
-            .0
-            .administrator
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let changed = slot
-            .take()
-            .map_or_else(|| WriteSession::open(&self.0.paths, &self.0.limits), Ok)
-            .and_then(|mut session| {
-                let changed = session.transaction(|transaction| change(transaction));
-                // After any other failure the connection is in doubt, and is not used again.
-                if changed.as_ref().is_ok() || changed.as_ref().is_err_and(Fault::is_refusal) {
-                    *slot = Some(session);
-                }
-                changed
-            });
-        changed.map_err(|fault| fault.during(doing))
+        self.0
+            .engine
+            .administer(change)
+            .map_err(|fault| fault.during(doing))
     }
 }
 
 /// Opens the sealed key of the digests, if `seal` is the key that the database was sealed with.
-fn read_secrets(transaction: &Connection, seal: SealKey, paths: &Paths) -> Result<Secrets, Fault> {
-    let (uid, expected, record): (Uid, [u8; 4], Vec<u8>) =
-        transaction.query_row("SELECT uid, key_id, index_key_sealed FROM meta", [], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })?;
+fn read_secrets(transaction: Sql<'_>, seal: SealKey, location: &Location) -> Result<Secrets, Fault> {
+    let (uid, expected, record): (Uid, [u8; 4], Vec<u8>) = transaction.one(
+        "SELECT uid, key_id, index_key_sealed FROM meta",
+        values![],
+        |row| Ok((row.get("uid")?, row.get("key_id")?, row.get("index_key_sealed")?)),
+    )?;
     let (found, expected) = (seal.id(), KeyId(expected));
     if found != expected {
         return Err(StoreError::WrongKey {
-            path: paths.key_file.clone(),
+            path: location.paths.key_file.clone(),
             found,
             expected,
         }
@@ -385,10 +415,9 @@ fn read_secrets(transaction: &Connection, seal: SealKey, paths: &Paths) -> Resul
     let index_key = opened
         .and_then(|octets| <[u8; 32]>::try_from(octets.as_slice()).ok())
         .map(Zeroizing::new);
-    let database = || paths.database().display().to_string();
     let index_key = index_key.ok_or_else(|| StoreError::Unsealable {
         kind: Kind::IndexKey,
-        name: database(),
+        name: location.name(),
     })?;
     Ok(Secrets::new(seal, &index_key))
 }

@@ -5,7 +5,6 @@ use std::num::NonZeroU64;
 use otp_core::{Algorithm, Digits, Hotp, HotpState, TokenKey, Totp, TotpState, Window};
 use otp_validation::{TokenId, TokenMode, TokenStatus, UnixTime, UserId, UserName};
 use rand::CryptoRng;
-use rusqlite::{Connection, OptionalExtension as _, Row, named_params, params_from_iter};
 
 use crate::{
     Kind, NewUser, Store, StoreError,
@@ -13,8 +12,9 @@ use crate::{
     digest::ReplayId,
     error::Fault,
     seal::{Place, Sealed},
+    sql::{Row, Sql, values},
     store::Secrets,
-    user::{self, stored_name},
+    user::{self, name_values, stored_name},
     value::{Uid, check_name, exact, random_uid, time, unix_time, unsigned},
 };
 
@@ -113,15 +113,14 @@ impl Store {
         self.read("reading tokens", |transaction| {
             // Two statements, so that one user's tokens are found by index.
             let whose = if user.is_some() { "WHERE u.name = ?1" } else { "" };
-            let mut statement = transaction.prepare_cached(&format!(
+            let statement = format!(
                 "SELECT t.id, u.name, t.label, t.enabled, t.status, t.kind, t.algorithm, t.digits, t.look_ahead, t.step,
                         t.t0, t.window_past, t.window_future, t.drift, t.created_at, r.next
                  FROM tokens t JOIN users u ON u.id = t.user_id JOIN replay r ON r.id = t.replay_id
                  {whose} ORDER BY u.name, t.id"
-            ))?;
-            let mut rows = statement.query(params_from_iter(user.map(UserName::as_str)))?;
+            );
             let mut records = Vec::new();
-            while let Some(row) = rows.next()? {
+            transaction.each(&statement, &name_values(user), |row| {
                 records.push(TokenRecord {
                     id: TokenId(row.get("id")?),
                     user: stored_name(row.get("name")?)?,
@@ -131,7 +130,8 @@ impl Store {
                     mode: read_mode(row)?,
                     created_at: unix_time("created_at of a token", row.get("created_at")?)?,
                 });
-            }
+                Ok(())
+            })?;
             Ok(records)
         })
     }
@@ -144,10 +144,12 @@ impl Store {
     pub fn set_token_enabled(&self, user: &UserName, label: &str, enabled: bool) -> Result<(), StoreError> {
         self.administer("changing a token", |transaction| {
             let (user, token) = find(transaction, user, label)?;
-            let mut statement =
-                transaction.prepare_cached("UPDATE tokens SET enabled = :enabled WHERE id = :token")?;
-            statement.execute(named_params! { ":enabled": enabled, ":token": token.0 })?;
-            touch(transaction, user)
+            touch(transaction, user)?;
+            transaction.execute(
+                "UPDATE tokens SET enabled = ?2 WHERE id = ?1",
+                values![token.0, enabled],
+            )?;
+            Ok(())
         })
     }
 
@@ -159,23 +161,19 @@ impl Store {
     pub fn remove_token(&self, user: &UserName, label: &str) -> Result<(), StoreError> {
         self.administer("removing a token", |transaction| {
             let (user, token) = find(transaction, user, label)?;
-            transaction
-                .prepare_cached("DELETE FROM tokens WHERE id = ?1")?
-                .execute([token.0])?;
-            touch(transaction, user)
+            touch(transaction, user)?;
+            transaction.execute("DELETE FROM tokens WHERE id = ?1", values![token.0])?;
+            Ok(())
         })
     }
 }
 
-fn find(transaction: &Connection, user: &UserName, label: &str) -> Result<(UserId, TokenId), Fault> {
-    let mut statement = transaction.prepare_cached(
-        "SELECT u.id, t.id FROM tokens t JOIN users u ON u.id = t.user_id WHERE u.name = :user AND t.label = :label",
+fn find(transaction: Sql<'_>, user: &UserName, label: &str) -> Result<(UserId, TokenId), Fault> {
+    let found = transaction.optional(
+        "SELECT t.user_id, t.id FROM tokens t JOIN users u ON u.id = t.user_id WHERE u.name = ?1 AND t.label = ?2",
+        values![user.as_str(), label],
+        |row| Ok((UserId(row.get("user_id")?), TokenId(row.get("id")?))),
     )?;
-    let found = statement
-        .query_row(named_params! { ":user": user.as_str(), ":label": label }, |row| {
-            Ok((UserId(row.get(0)?), TokenId(row.get(1)?)))
-        })
-        .optional()?;
     found.ok_or_else(|| {
         StoreError::NotFound {
             kind: Kind::Token,
@@ -186,7 +184,7 @@ fn find(transaction: &Connection, user: &UserName, label: &str) -> Result<(UserI
 }
 
 fn add(
-    transaction: &Connection,
+    transaction: Sql<'_>,
     secrets: &Secrets,
     token: &NewToken,
     missing: MissingUsers,
@@ -204,7 +202,8 @@ fn add(
     };
     let columns = ModeColumns::new(&token.mode)?;
     let replay_id = secrets.digests.replay_id(&token.mode, &token.key);
-    raise_replay_state(transaction, replay_id, columns.next)?;
+    touch(transaction, owner.id)?;
+    raise_replay_state(transaction, &replay_id, columns.next)?;
     let uid = random_uid(rng);
     let place = Place {
         kind: Sealed::TokenKey,
@@ -212,47 +211,41 @@ fn add(
         owner: &owner.uid,
     };
     let key_sealed = secrets.seal.seal(token.key.as_bytes(), place, rng)?;
-    let mut statement = transaction.prepare_cached(
+    let inserted = transaction.one(
         "INSERT INTO tokens (uid, user_id, label, enabled, status, kind, algorithm, digits, look_ahead, step, t0,
                              window_past, window_future, drift, key_sealed, replay_id, created_at)
-         VALUES (:uid, :user, :label, 1, :status, :kind, :algorithm, :digits, :look_ahead, :step, :t0,
-                 :window_past, :window_future, :drift, :key_sealed, :replay_id, :created_at)",
-    )?;
-    let inserted = statement.execute(named_params! {
-        ":uid": uid,
-        ":user": owner.id.0,
-        ":label": token.label,
-        ":status": status_name(token.status),
-        ":kind": columns.kind,
-        ":algorithm": columns.algorithm.as_str(),
-        ":digits": columns.digits.get(),
-        ":look_ahead": columns.look_ahead,
-        ":step": columns.step,
-        ":t0": columns.t0,
-        ":window_past": columns.window.map(|window| window.past),
-        ":window_future": columns.window.map(|window| window.future),
-        ":drift": columns.drift,
-        ":key_sealed": key_sealed,
-        ":replay_id": replay_id,
-        ":created_at": time(token.created_at),
-    });
-    let name = || format!("{}/{}", token.user, token.label);
-    inserted.map_err(|error| Fault::from(error).or_exists(Kind::Token, name()))?;
-    touch(transaction, owner.id)?;
-    Ok(TokenId(transaction.last_insert_rowid()))
+         VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) RETURNING id",
+        values![
+            &uid,
+            owner.id.0,
+            &token.label,
+            status_name(token.status),
+            columns.kind,
+            columns.algorithm.as_str(),
+            columns.digits.get(),
+            columns.look_ahead,
+            columns.step,
+            columns.t0,
+            columns.window.map(|window| window.past),
+            columns.window.map(|window| window.future),
+            columns.drift,
+            &key_sealed,
+            &replay_id,
+            time(token.created_at),
+        ],
+        |row| row.get("id").map(TokenId),
+    );
+    inserted.map_err(|fault| fault.or_exists(Kind::Token, format!("{}/{}", token.user, token.label)))
 }
 
 /// Makes sure that there is replay state `id`, and that it is at least `next`.
-fn raise_replay_state(transaction: &Connection, id: ReplayId, next: i64) -> Result<(), Fault> {
-    let values = named_params! { ":id": id, ":next": next };
-    transaction
-        .prepare_cached("UPDATE replay SET next = :next WHERE id = :id AND next < :next")?
-        .execute(values)?;
-    transaction
-        .prepare_cached(
-            "INSERT INTO replay (id, next) SELECT :id, :next WHERE NOT EXISTS (SELECT 1 FROM replay WHERE id = :id)",
-        )?
-        .execute(values)?;
+fn raise_replay_state(transaction: Sql<'_>, id: &ReplayId, next: i64) -> Result<(), Fault> {
+    let values = values![id, next];
+    transaction.execute("UPDATE replay SET next = ?2 WHERE id = ?1 AND next < ?2", values)?;
+    let exists = transaction.optional("SELECT next FROM replay WHERE id = ?1", values![id], |_| Ok(()))?;
+    if exists.is_none() {
+        transaction.execute("INSERT INTO replay (id, next) VALUES (?1, ?2)", values)?;
+    }
     Ok(())
 }
 
@@ -306,7 +299,7 @@ pub(crate) fn read_mode(row: &Row<'_>) -> Result<TokenMode, Fault> {
     let (kind, algorithm): (String, String) = (row.get("kind")?, row.get("algorithm")?);
     let damaged = || StoreError::corrupt(format!("a token of kind {kind:?}, algorithm {algorithm:?}"));
     let algorithm: Algorithm = algorithm.parse().map_err(|_| damaged())?;
-    let digits = Digits::try_from(row.get::<_, u8>("digits")?).map_err(|_| damaged())?;
+    let digits = Digits::try_from(row.get::<u8>("digits")?).map_err(|_| damaged())?;
     let next = unsigned("next of a token's replay state", row.get("next")?)?;
     Ok(match kind.as_str() {
         "hotp" => TokenMode::Hotp {
@@ -346,7 +339,7 @@ fn status_name(status: TokenStatus) -> &'static str {
 }
 
 pub(crate) fn read_status(row: &Row<'_>) -> Result<TokenStatus, Fault> {
-    match row.get::<_, String>("status")?.as_str() {
+    match row.get::<String>("status")?.as_str() {
         "pending" => Ok(TokenStatus::Pending),
         "active" => Ok(TokenStatus::Active),
         other => Err(StoreError::corrupt(format!("a token of status {other:?}")).into()),

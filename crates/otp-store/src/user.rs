@@ -2,13 +2,13 @@
 
 use otp_validation::{AccountVersion, Grammar, Lockout, PasswordHash, UnixTime, UserId, UserName};
 use rand::CryptoRng;
-use rusqlite::{Connection, OptionalExtension as _, Row, named_params, params_from_iter};
 
 use crate::{
     Kind, Store, StoreError,
     commit::touch,
     error::Fault,
     seal::{Place, Sealed},
+    sql::{Row, Sql, Value, values},
     store::Secrets,
     value::{Uid, random_uid, time, unix_time, unsigned},
 };
@@ -98,14 +98,14 @@ impl Store {
         self.read("reading users", |transaction| {
             // Two statements, so that one user is found by index.
             let who = if name.is_some() { "WHERE u.name = ?1" } else { "" };
-            let mut statement = transaction.prepare_cached(&format!(
-                "SELECT u.id, u.name, u.enabled, u.expires_at, u.password_sealed IS NOT NULL AS has_password, u.grammar,
-                        u.created_at, a.version, a.otp_failures, a.password_failures, a.locked_until
+            let statement = format!(
+                "SELECT u.id, u.name, u.enabled, u.expires_at, u.grammar, u.created_at,
+                        CASE WHEN u.password_sealed IS NULL THEN 0 ELSE 1 END AS has_password,
+                        a.version, a.otp_failures, a.password_failures, a.locked_until
                  FROM users u JOIN accounts a ON a.user_id = u.id {who} ORDER BY u.name"
-            ))?;
-            let mut rows = statement.query(params_from_iter(name.map(UserName::as_str)))?;
+            );
             let mut records = Vec::new();
-            while let Some(row) = rows.next()? {
+            transaction.each(&statement, &name_values(name), |row| {
                 records.push(UserRecord {
                     id: UserId(row.get("id")?),
                     name: stored_name(row.get("name")?)?,
@@ -117,7 +117,8 @@ impl Store {
                     version: AccountVersion(row.get("version")?),
                     created_at: unix_time("created_at of a user", row.get("created_at")?)?,
                 });
-            }
+                Ok(())
+            })?;
             Ok(records)
         })
     }
@@ -129,9 +130,10 @@ impl Store {
     /// [`StoreError::NotFound`], or whatever keeps the store from writing.
     pub fn set_user_enabled(&self, name: &UserName, enabled: bool) -> Result<(), StoreError> {
         self.change_user(name, |transaction, user| {
-            let mut statement =
-                transaction.prepare_cached("UPDATE users SET enabled = :value WHERE id = :id")?;
-            Ok(statement.execute(named_params! { ":value": enabled, ":id": user.id.0 })?)
+            transaction.execute(
+                "UPDATE users SET enabled = ?2 WHERE id = ?1",
+                values![user.id.0, enabled],
+            )
         })
     }
 
@@ -143,11 +145,12 @@ impl Store {
     pub fn unlock_user(&self, name: &UserName) -> Result<(), StoreError> {
         self.administer("unlocking a user", |transaction| {
             let user = find(transaction, name)?;
-            let mut statement = transaction.prepare_cached(
+            touch(transaction, user.id)?;
+            transaction.execute(
                 "UPDATE accounts SET otp_failures = 0, password_failures = 0, locked_until = 0 WHERE user_id = ?1",
+                values![user.id.0],
             )?;
-            statement.execute([user.id.0])?;
-            touch(transaction, user.id)
+            Ok(())
         })
     }
 
@@ -161,8 +164,7 @@ impl Store {
         self.administer("removing a user", |transaction| {
             let user = find(transaction, name)?;
             // Tokens, account and remembered acceptances go with it.
-            let mut statement = transaction.prepare_cached("DELETE FROM users WHERE id = ?1")?;
-            statement.execute([user.id.0])?;
+            transaction.execute("DELETE FROM users WHERE id = ?1", values![user.id.0])?;
             Ok(())
         })
     }
@@ -174,9 +176,10 @@ impl Store {
     /// [`StoreError::NotFound`], or whatever keeps the store from writing.
     pub fn set_user_expiry(&self, name: &UserName, expires_at: Option<UnixTime>) -> Result<(), StoreError> {
         self.change_user(name, |transaction, user| {
-            let mut statement =
-                transaction.prepare_cached("UPDATE users SET expires_at = :value WHERE id = :id")?;
-            Ok(statement.execute(named_params! { ":value": expires_at.map(time), ":id": user.id.0 })?)
+            transaction.execute(
+                "UPDATE users SET expires_at = ?2 WHERE id = ?1",
+                values![user.id.0, expires_at.map(time)],
+            )
         })
     }
 
@@ -187,11 +190,9 @@ impl Store {
     /// [`StoreError::NotFound`], or whatever keeps the store from writing.
     pub fn set_user_grammar(&self, name: &UserName, grammar: Option<Grammar>) -> Result<(), StoreError> {
         self.change_user(name, |transaction, user| {
-            let mut statement =
-                transaction.prepare_cached("UPDATE users SET grammar = :value WHERE id = :id")?;
-            Ok(
-                statement
-                    .execute(named_params! { ":value": grammar.map(Grammar::name), ":id": user.id.0 })?,
+            transaction.execute(
+                "UPDATE users SET grammar = ?2 WHERE id = ?1",
+                values![user.id.0, grammar.map(Grammar::name)],
             )
         })
     }
@@ -209,25 +210,25 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.change_user(name, |transaction, user| {
             let sealed = seal_password(self.secrets(), password, &user.uid, rng)?;
-            let mut statement =
-                transaction.prepare_cached("UPDATE users SET password_sealed = :value WHERE id = :id")?;
-            Ok(statement.execute(named_params! { ":value": sealed, ":id": user.id.0 })?)
+            transaction.execute(
+                "UPDATE users SET password_sealed = ?2 WHERE id = ?1",
+                values![user.id.0, sealed.as_ref()],
+            )
         })
     }
 
     fn change_user(
         &self,
         name: &UserName,
-        change: impl FnOnce(&Connection, &Found) -> Result<usize, Fault>,
+        change: impl FnOnce(Sql<'_>, &Found) -> Result<u64, Fault>,
     ) -> Result<(), StoreError> {
         self.administer("changing a user", |transaction| {
             let user = find(transaction, name)?;
+            touch(transaction, user.id)?;
             change(transaction, &user)?;
             // What was accepted by other rules, such as another password, is not said again.
-            transaction
-                .prepare_cached("DELETE FROM acceptances WHERE user_id = ?1")?
-                .execute([user.id.0])?;
-            touch(transaction, user.id)
+            transaction.execute("DELETE FROM acceptances WHERE user_id = ?1", values![user.id.0])?;
+            Ok(())
         })
     }
 }
@@ -238,16 +239,22 @@ pub(crate) struct Found {
     pub(crate) uid: Uid,
 }
 
-pub(crate) fn find(transaction: &Connection, name: &UserName) -> Result<Found, Fault> {
-    let mut statement = transaction.prepare_cached("SELECT id, uid FROM users WHERE name = ?1")?;
-    let found = statement
-        .query_row([name.as_str()], |row| {
+/// What the statements of one user, or of all, take.
+pub(crate) fn name_values(name: Option<&UserName>) -> Vec<Value<'_>> {
+    name.map(|name| name.as_str().into()).into_iter().collect()
+}
+
+pub(crate) fn find(transaction: Sql<'_>, name: &UserName) -> Result<Found, Fault> {
+    let found = transaction.optional(
+        "SELECT id, uid FROM users WHERE name = ?1",
+        values![name.as_str()],
+        |row| {
             Ok(Found {
-                id: UserId(row.get(0)?),
-                uid: row.get(1)?,
+                id: UserId(row.get("id")?),
+                uid: row.get("uid")?,
             })
-        })
-        .optional()?;
+        },
+    )?;
     found.ok_or_else(|| {
         StoreError::NotFound {
             kind: Kind::User,
@@ -258,31 +265,31 @@ pub(crate) fn find(transaction: &Connection, name: &UserName) -> Result<Found, F
 }
 
 pub(crate) fn add(
-    transaction: &Connection,
+    transaction: Sql<'_>,
     secrets: &Secrets,
     user: &NewUser,
     rng: &mut impl CryptoRng,
 ) -> Result<Found, Fault> {
     let uid = random_uid(rng);
     let password_sealed = seal_password(secrets, user.password.as_ref(), &uid, rng)?;
-    let mut statement = transaction.prepare_cached(
+    let inserted = transaction.one(
         "INSERT INTO users (uid, name, enabled, expires_at, password_sealed, grammar, created_at)
-         VALUES (:uid, :name, 1, :expires_at, :password_sealed, :grammar, :created_at)",
-    )?;
-    let inserted = statement.execute(named_params! {
-        ":uid": uid,
-        ":name": user.name.as_str(),
-        ":expires_at": user.expires_at.map(time),
-        ":password_sealed": password_sealed,
-        ":grammar": user.grammar.map(Grammar::name),
-        ":created_at": time(user.created_at),
-    });
-    inserted.map_err(|error| Fault::from(error).or_exists(Kind::User, user.name.as_str()))?;
-    let id = UserId(transaction.last_insert_rowid());
-    let mut statement = transaction.prepare_cached(
+         VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6) RETURNING id",
+        values![
+            &uid,
+            user.name.as_str(),
+            user.expires_at.map(time),
+            password_sealed.as_ref(),
+            user.grammar.map(Grammar::name),
+            time(user.created_at),
+        ],
+        |row| row.get("id").map(UserId),
+    );
+    let id = inserted.map_err(|fault| fault.or_exists(Kind::User, user.name.as_str()))?;
+    transaction.execute(
         "INSERT INTO accounts (user_id, version, otp_failures, password_failures, locked_until) VALUES (?1, 0, 0, 0, 0)",
+        values![id.0],
     )?;
-    statement.execute([id.0])?;
     Ok(Found { id, uid })
 }
 

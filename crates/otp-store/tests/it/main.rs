@@ -6,20 +6,19 @@
     clippy::panic,
     clippy::cast_possible_truncation,
     clippy::disallowed_methods,
+    clippy::duplicate_mod,
     missing_docs,
     unreachable_pub,
-    reason = "test code"
+    reason = "test code; one battery stands here for each engine"
 )]
 
-mod admin;
-mod clients;
-mod commits;
-mod conflicts;
+mod cluster;
 mod faults;
-mod in_memory;
-mod model;
-mod processes;
-mod races;
+#[path = "battery/mod.rs"]
+mod on_postgres;
+#[path = "battery/mod.rs"]
+mod on_sqlite;
+mod outages;
 mod sealing;
 mod setup;
 mod support;

@@ -1,7 +1,7 @@
 //! A store in a directory of its own, and decisions made as the daemon makes them.
 
 use otp_core::{Hotp, HotpState, TokenKey};
-use otp_store::{Commit, MissingUsers, NewToken, Paths, Store, StoreError};
+use otp_store::{Commit, Location, MissingUsers, NewToken, Paths, Store, StoreError};
 use otp_validation::{
     Attempt, Client, ClientId, Decision, Progress, Reason, TokenId, TokenMode, TokenStatus, UnixTime,
     UserName, decide,
@@ -9,35 +9,91 @@ use otp_validation::{
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use tempfile::TempDir;
 
+use crate::cluster::Cluster;
+
 pub const NOW: UnixTime = UnixTime(1_800_000_000);
 /// RFC 4226 Appendix D.
 pub const SEED: &[u8] = b"12345678901234567890";
 
+/// What keeps the rows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+impl Engine {
+    /// The engine of the copy of the battery that stands at `module`.
+    pub const fn of(module: &str) -> Self {
+        // `it::on_postgres`, `it::on_sqlite`
+        match module.as_bytes() {
+            [.., b'r', b'e', b's'] => Self::Postgres,
+            [.., b'i', b't', b'e'] => Self::Sqlite,
+            _ => panic!("a copy of the battery is called after its engine"),
+        }
+    }
+}
+
+impl Engine {
+    /// How many cases of a property to try, of `many` that take no time on SQLite.
+    pub const fn cases(self, many: u32) -> u32 {
+        match self {
+            Self::Sqlite => many,
+            Self::Postgres => many / 3,
+        }
+    }
+}
+
 pub struct Fixture {
     pub dir: TempDir,
     pub paths: Paths,
+    /// Of the database, unless it is in the state directory.
+    pub url: Option<String>,
     pub store: Store,
     pub rng: StdRng,
 }
 
+pub fn location(paths: &Paths, url: Option<String>) -> Location {
+    Location {
+        paths: paths.clone(),
+        database: url.map(|url| url.parse().unwrap()),
+    }
+}
+
 impl Fixture {
     pub fn new() -> Self {
+        Self::on(Engine::Sqlite)
+    }
+
+    pub fn on(engine: Engine) -> Self {
+        Self::at(match engine {
+            Engine::Sqlite => None,
+            Engine::Postgres => Some(Cluster::shared().database()),
+        })
+    }
+
+    pub fn at(url: Option<String>) -> Self {
         let mut rng = StdRng::seed_from_u64(1);
         let dir = tempfile::tempdir().unwrap();
         let paths = Paths::new(dir.path().join("state"));
-        Store::init(&paths, NOW, &mut rng).unwrap();
-        let store = Store::open(&paths).unwrap();
+        Store::init(location(&paths, url.clone()), NOW, &mut rng).unwrap();
+        let store = Store::open(location(&paths, url.clone())).unwrap();
         Self {
             dir,
             paths,
+            url,
             store,
             rng,
         }
     }
 
-    /// Another handle that shares nothing but the files, as another process has it.
+    pub fn location(&self) -> Location {
+        location(&self.paths, self.url.clone())
+    }
+
+    /// Another handle that shares nothing but the database, as another process has it.
     pub fn reopen(&self) -> Store {
-        Store::open(&self.paths).unwrap()
+        Store::open(self.location()).unwrap()
     }
 
     pub fn add_hotp(&mut self, user: &str, label: &str, seed: &[u8], next: u64) -> TokenId {

@@ -4,7 +4,11 @@ use std::{path::Path, time::Duration};
 
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
-use crate::{StoreError, error::Fault, limits::Limits, schema};
+use crate::{
+    StoreError,
+    error::Fault,
+    sqlite::{limits::Limits, schema},
+};
 
 /// How long a statement waits for a lock that another process holds outside the turnstile.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
@@ -13,6 +17,8 @@ pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 const CHECKPOINT_PAGES: i64 = 10_000;
 /// `PRAGMA synchronous`: every commit is synced.
 const FULL: i64 = 2;
+/// What to do about a database that is not durable.
+const LOCAL: &str = "put the state directory on a local file system";
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +93,7 @@ fn check_durable(connection: &Connection) -> Result<(), Fault> {
         return Err(StoreError::NotDurable {
             setting: "journal_mode",
             found: journal,
+            remedy: LOCAL,
         }
         .into());
     }
@@ -96,6 +103,7 @@ fn check_durable(connection: &Connection) -> Result<(), Fault> {
         return Err(StoreError::NotDurable {
             setting: "synchronous",
             found: synchronous.to_string(),
+            remedy: LOCAL,
         }
         .into());
     }

@@ -3,11 +3,11 @@ use otp_store::{Kind, MissingUsers, NewToken, NewUser, StoreError};
 use otp_validation::{Effect, Grammar, PasswordHash, TokenMode, TokenStatus, UnixTime};
 use rand::{SeedableRng as _, rngs::StdRng};
 
-use crate::support::{Fixture, NOW, SEED, hotp_token, name};
+use crate::support::{Engine, Fixture, NOW, SEED, hotp_token, name};
 
 #[test]
 fn a_user_comes_back_as_it_was_added_and_changed() {
-    let mut fixture = Fixture::new();
+    let mut fixture = Fixture::on(super::ENGINE);
     let alice = name("alice");
     let new = NewUser {
         password: Some(PasswordHash::new("$argon2id$first".into())),
@@ -38,7 +38,7 @@ fn a_user_comes_back_as_it_was_added_and_changed() {
 
 #[test]
 fn every_change_moves_the_version() {
-    let mut fixture = Fixture::new();
+    let mut fixture = Fixture::on(super::ENGINE);
     fixture.add_hotp("alice", "one", SEED, 0);
     let (alice, store) = (name("alice"), fixture.store.clone());
     let mut rng = StdRng::seed_from_u64(2);
@@ -74,19 +74,19 @@ fn every_change_moves_the_version() {
     for (what, change) in &mut changes {
         let before = version();
         change();
-        assert!(version() > before, "{what}");
+        assert_ne!(version(), before, "{what}");
     }
     let before = version();
     fixture
         .store
         .add_tokens(&[another], MissingUsers::Refuse, &mut fixture.rng)
         .unwrap();
-    assert!(version() > before, "token added");
+    assert_ne!(version(), before, "token added");
 }
 
 #[test]
 fn names_are_looked_up_with_their_realm_first() {
-    let mut fixture = Fixture::new();
+    let mut fixture = Fixture::on(super::ENGINE);
     for user in ["alice", "alice@B.EXAMPLE"] {
         fixture
             .store
@@ -120,7 +120,7 @@ fn names_are_looked_up_with_their_realm_first() {
 
 #[test]
 fn tokens_come_back_as_they_were_added() {
-    let mut fixture = Fixture::new();
+    let mut fixture = Fixture::on(super::ENGINE);
     let totp = Totp::default()
         .with_algorithm(Algorithm::Sha512)
         .with_digits(Digits::EIGHT)
@@ -193,7 +193,7 @@ fn tokens_come_back_as_they_were_added() {
 
 #[test]
 fn a_batch_is_added_whole_or_not_at_all() {
-    let mut fixture = Fixture::new();
+    let mut fixture = Fixture::on(super::ENGINE);
     fixture.add_hotp("alice", "taken", SEED, 5);
     let seed = |number: u8| [number; 20];
     let good = |number: u8| hotp_token("new", &format!("token {number}"), &seed(number), 0);
@@ -264,7 +264,7 @@ fn a_batch_is_added_whole_or_not_at_all() {
 
 #[test]
 fn what_is_not_there_is_named() {
-    let mut fixture = Fixture::new();
+    let mut fixture = Fixture::on(super::ENGINE);
     fixture.add_hotp("alice", "ring", SEED, 0);
     let (alice, bob, store) = (name("alice"), name("bob"), &fixture.store);
     let users = [
@@ -296,7 +296,7 @@ fn what_is_not_there_is_named() {
 
 #[test]
 fn figures_count_what_there_is() {
-    let mut fixture = Fixture::new();
+    let mut fixture = Fixture::on(super::ENGINE);
     let token = fixture.add_hotp("alice", "ring", SEED, 0);
     fixture.add_hotp("bob", "ring", b"another seed, 20 oct", 0);
     let account = fixture.store.account(&name("alice")).unwrap().unwrap();
@@ -314,7 +314,8 @@ fn figures_count_what_there_is() {
         (stats.users, stats.tokens, stats.clients, stats.acceptances),
         (2, 2, 1, 0)
     );
-    assert!(stats.wal_octets > 0);
+    // A server's log is its own.
+    assert_eq!(stats.wal_octets > 0, super::ENGINE == Engine::Sqlite);
     for _ in 0..3 {
         fixture.store.check().unwrap();
     }

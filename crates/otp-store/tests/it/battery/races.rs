@@ -19,7 +19,7 @@ use crate::support::{
 /// writer thread, half on their own. `users` all have tokens of the same seed.
 fn race(users: &[&str], rounds: u64) {
     const THREADS: usize = 6;
-    let mut fixture = Fixture::new();
+    let mut fixture = Fixture::on(super::ENGINE);
     for user in users {
         fixture.add_hotp(user, "key ring", SEED, 0);
     }
@@ -80,7 +80,7 @@ fn of_all_that_share_a_seed_one_wins() {
 
 #[test]
 fn retransmissions_at_once_are_all_accepted_and_spend_one_code() {
-    let mut fixture = Fixture::new();
+    let mut fixture = Fixture::on(super::ENGINE);
     fixture.add_hotp("alice", "key ring", SEED, 0);
     let stores = [fixture.store.clone(), fixture.reopen()];
     for counter in 0..50 {
@@ -110,7 +110,7 @@ fn retransmissions_at_once_are_all_accepted_and_spend_one_code() {
 #[test]
 fn those_who_wait_together_are_committed_together() {
     const USERS: u64 = 200;
-    let mut fixture = Fixture::new();
+    let mut fixture = Fixture::on(super::ENGINE);
     for number in 0..USERS {
         let seed = [&[0; 12][..], &(number + 1).to_be_bytes()].concat();
         fixture.add_hotp(&format!("user{number}"), "hotp", &seed, 0);
@@ -149,7 +149,7 @@ fn those_who_wait_together_are_committed_together() {
 
 #[test]
 fn a_busy_daemon_lets_an_administrator_in() {
-    let mut fixture = Fixture::new();
+    let mut fixture = Fixture::on(super::ENGINE);
     for user in ["a", "b", "c", "d"] {
         fixture.add_hotp(user, "hotp", user.repeat(20).as_bytes(), 0);
     }

@@ -27,7 +27,7 @@ fn found(store: &Store, address: &str) -> Option<String> {
 
 #[test]
 fn the_longest_prefix_counts() {
-    let mut fixture = Fixture::new();
+    let mut fixture = Fixture::on(super::ENGINE);
     for (name, prefix) in [
         ("world", "0.0.0.0/0"),
         ("ten", "10.0.0.0/8"),
@@ -61,7 +61,7 @@ fn the_longest_prefix_counts() {
 
 #[test]
 fn a_network_has_one_client_and_a_name_too() {
-    let mut fixture = Fixture::new();
+    let mut fixture = Fixture::on(super::ENGINE);
     let store = fixture.store.clone();
     let mut add = |client: NewClient| store.add_client(&client, &mut fixture.rng);
     add(network("one", "10.0.0.0/8")).unwrap();
@@ -121,7 +121,7 @@ fn a_network_has_one_client_and_a_name_too() {
 
 #[test]
 fn changes_are_seen_at_once_by_another_handle() {
-    let mut fixture = Fixture::new();
+    let mut fixture = Fixture::on(super::ENGINE);
     let daemon = fixture.reopen();
     assert_eq!(found(&daemon, "192.0.2.1"), None);
     fixture
@@ -179,7 +179,7 @@ fn changes_are_seen_at_once_by_another_handle() {
 
 #[test]
 fn listeners_are_found_by_name() {
-    let mut fixture = Fixture::new();
+    let mut fixture = Fixture::on(super::ENGINE);
     fixture
         .store
         .add_client(&network("nas", "192.0.2.0/24"), &mut fixture.rng)
@@ -200,7 +200,7 @@ fn listeners_are_found_by_name() {
 
 #[test]
 fn a_client_comes_back_as_it_was_added() {
-    let mut fixture = Fixture::new();
+    let mut fixture = Fixture::on(super::ENGINE);
     let new = NewClient {
         message_authenticator: MessageAuthenticatorRule::IfPresent,
         grammar: Some(Grammar::OtpPassword),

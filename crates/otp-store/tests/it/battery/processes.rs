@@ -12,9 +12,10 @@ use std::{
 use otp_store::{Paths, Store};
 use otp_validation::Reason;
 
-use crate::support::{Fixture, SEED, attempt, code, kdc, nas, next_counter};
+use crate::support::{Fixture, SEED, attempt, code, kdc, location, nas, next_counter};
 
 const STATE: &str = "OTP_STORE_TEST_STATE";
+const DATABASE: &str = "OTP_STORE_TEST_DATABASE";
 const ROUNDS: &str = "OTP_STORE_TEST_ROUNDS";
 
 /// The part of the tests below that runs in processes of its own: says which codes it was allowed to accept, each after
@@ -24,7 +25,12 @@ fn child() {
     let (Ok(state), Ok(rounds)) = (env::var(STATE), env::var(ROUNDS)) else {
         return; // started by the test runner, not by a test
     };
-    let store = Store::open(&Paths::new(state)).unwrap();
+    let url = env::var(DATABASE).unwrap();
+    let store = Store::open(location(
+        &Paths::new(state),
+        Some(url).filter(|url| !url.is_empty()),
+    ))
+    .unwrap();
     let pid = std::process::id();
     let rounds = rounds.parse().unwrap();
     loop {
@@ -45,9 +51,13 @@ fn child() {
 }
 
 fn start(fixture: &Fixture, rounds: u64) -> Child {
+    // The runner's names of tests begin below the crate.
+    let (_, module) = module_path!().split_once("::").unwrap();
+    let child = format!("{module}::child");
     Command::new(env::current_exe().unwrap())
-        .args(["processes::child", "--exact", "--nocapture", "--test-threads=1"])
+        .args([child.as_str(), "--exact", "--nocapture", "--test-threads=1"])
         .env(STATE, &fixture.paths.state_dir)
+        .env(DATABASE, fixture.url.as_deref().unwrap_or_default())
         .env(ROUNDS, rounds.to_string())
         .stdout(Stdio::piped())
         .spawn()
@@ -71,7 +81,7 @@ fn accepted(child: &mut Child) -> Vec<(u64, u32)> {
 #[test]
 fn of_several_processes_one_accepts_each_code() {
     const CODES: u64 = 600;
-    let mut fixture = Fixture::new();
+    let mut fixture = Fixture::on(super::ENGINE);
     fixture.add_hotp("alice", "ring", SEED, 0);
     let mut children: Vec<_> = (0..3).map(|_| start(&fixture, CODES)).collect();
     let reports = thread::scope(|scope| {
@@ -98,7 +108,7 @@ fn of_several_processes_one_accepts_each_code() {
 
 #[test]
 fn a_killed_process_leaves_what_it_accepted() {
-    let mut fixture = Fixture::new();
+    let mut fixture = Fixture::on(super::ENGINE);
     fixture.add_hotp("alice", "ring", SEED, 0);
     let mut all = BTreeMap::new();
     for round in 0..6_u64 {

@@ -167,11 +167,11 @@ impl Run {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 32, max_shrink_iters: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: super::ENGINE.cases(32), max_shrink_iters: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn no_code_is_accepted_twice_and_no_replay_state_falls(operations in prop::collection::vec(operation(), 1..40)) {
-        let mut run = Run { fixture: Fixture::new(), model: Model::default(), kept: Vec::new() };
+        let mut run = Run { fixture: Fixture::on(super::ENGINE), model: Model::default(), kept: Vec::new() };
         for operation in operations {
             run.take(operation)?;
         }

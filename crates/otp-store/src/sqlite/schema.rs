@@ -136,7 +136,7 @@ mod tests {
         ];
         for statement in refused {
             let error = connection.execute(statement, []).unwrap_err();
-            assert!(Fault::Engine(error).is_constraint(), "{statement}");
+            assert!(Fault::from(error).is_constraint(), "{statement}");
             let next: i64 = connection
                 .query_row("SELECT next FROM replay", [], |row| row.get(0))
                 .unwrap();

@@ -7,59 +7,30 @@ use std::{
     io,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::Ordering,
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread,
 };
 
-use otp_validation::{Effect, TokenId, UnixTime};
+use otp_validation::UnixTime;
 use rusqlite::Connection;
-use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
 use crate::{
     Commit, Paths, StoreError,
-    commit::{Applied, Change, apply},
+    apply::apply,
+    commit::{ACCEPTANCES_LIVE, Applied, Counters, Job, PRUNE_EVERY, latest_acceptance},
     error::Fault,
-    limits::Limits,
-    session::WriteSession,
+    sql::Sql,
+    sqlite::limits::Limits,
+    sqlite::session::WriteSession,
 };
 
 /// Changes in one transaction at most, so that the first of them does not wait for ever.
 const GROUP: usize = 256;
 /// Changes that may wait at most.
 const QUEUE: usize = 4096;
-/// For how many seconds acceptances are kept at least: much longer than anybody may ask for them.
-const ACCEPTANCES_LIVE: u64 = 300;
-/// Seconds between two clearances of older ones.
-const PRUNE_EVERY: u64 = 60;
-
-/// One change and who waits for it.
-#[derive(Debug)]
-pub(crate) struct Job {
-    pub(crate) change: Change,
-    pub(crate) accepts: Option<TokenId>,
-    pub(crate) reply: oneshot::Sender<Result<Commit, StoreError>>,
-}
-
-/// What the writer has done since this process opened the store.
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    pub(crate) groups: AtomicU64,
-    pub(crate) changes: AtomicU64,
-    pub(crate) conflicts: AtomicU64,
-    pub(crate) failed_groups: AtomicU64,
-    /// Whether the last attempt to commit, by the writer or as a probe, failed.
-    pub(crate) failing: AtomicBool,
-}
-
-impl Counters {
-    pub(crate) fn add(counter: &AtomicU64, count: usize) {
-        counter.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Ordering::Relaxed);
-    }
-}
-
 /// The way to the thread, which is started by the first job.
 #[derive(Debug)]
 pub(crate) struct Writer {
@@ -151,14 +122,14 @@ impl WriterThread {
             // Nobody would learn of the outcome, so nothing is spent.
             group.retain(|job| !job.reply.is_closed());
             if let Some(now) =
-                latest_acceptance(group).filter(|now| now.distance(self.pruned_at) >= PRUNE_EVERY)
+                latest_acceptance(group.iter()).filter(|now| now.distance(self.pruned_at) >= PRUNE_EVERY)
             {
                 prune(transaction, now)?;
                 self.pruned_at = now;
             }
             group
                 .iter()
-                .map(|job| apply(transaction, &job.change))
+                .map(|job| apply(Sql::Sqlite(transaction), &job.change))
                 .collect::<Result<Vec<_>, _>>()
         })?;
         // Only a session that has worked is used again.
@@ -213,16 +184,6 @@ impl WriterThread {
             let _ = job.reply.send(Err(cause.clone()));
         }
     }
-}
-
-/// The writer has no clock; acceptances bring the time along.
-fn latest_acceptance(group: &[Job]) -> Option<UnixTime> {
-    let effects = group.iter().flat_map(|job| &job.change.effects);
-    let times = effects.filter_map(|effect| match effect {
-        Effect::Remember(acceptance) => Some(acceptance.at),
-        _ => None,
-    });
-    times.max()
 }
 
 fn prune(transaction: &Connection, now: UnixTime) -> Result<(), Fault> {

@@ -8,9 +8,9 @@ use std::{
 use rusqlite::{Connection, Transaction};
 
 use crate::{
-    database::{self, Role},
     error::Fault,
-    limits::Limits,
+    sqlite::database::{self, Role},
+    sqlite::limits::Limits,
 };
 
 /// Connections kept for later; more are opened when more read at once.

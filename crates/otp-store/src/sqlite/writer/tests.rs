@@ -1,12 +1,14 @@
 use otp_core::{Hotp, HotpState, TokenKey};
 use otp_validation::{
-    Acceptance, Account, ClientId, CredentialDigest, Decision, PacketDigest, Reason, TokenMode, TokenStatus,
-    UserId, UserName, Verdict,
+    Acceptance, Account, ClientId, CredentialDigest, Decision, Effect, PacketDigest, Reason, TokenMode,
+    TokenStatus, UserId, UserName, Verdict,
 };
 use rand::{SeedableRng as _, rngs::StdRng};
+use rusqlite::Connection;
+use tokio::sync::oneshot;
 
 use super::*;
-use crate::{MissingUsers, NewToken, Store};
+use crate::{MissingUsers, NewToken, Store, commit::Change};
 
 const NOW: UnixTime = UnixTime(1_800_000_000);
 
@@ -18,7 +20,7 @@ fn store_with_alice(dir: &tempfile::TempDir, limits: &Arc<Limits>) -> Store {
     let mut rng = StdRng::seed_from_u64(1);
     let paths = Paths::new(dir.path().join("state"));
     Store::init(&paths, NOW, &mut rng).unwrap();
-    let store = Store::open_with(&paths, Arc::clone(limits)).unwrap();
+    let store = Store::open_with((&paths).into(), Arc::clone(limits)).unwrap();
     let token = NewToken {
         user: alice(),
         label: "hotp".into(),
@@ -251,7 +253,7 @@ fn more_than_the_queue_holds_is_refused_at_once() {
     let store = store_with_alice(&dir, &Arc::default());
     let account = store.account(&alice()).unwrap().unwrap();
     let writer = Writer::new(Arc::new(store.paths().clone()), Arc::default(), Arc::default());
-    let turnstile = crate::turnstile::Turnstile::open(&store.paths().state_dir).unwrap();
+    let turnstile = crate::sqlite::Turnstile::open(&store.paths().state_dir).unwrap();
     let turn = turnstile.enter().unwrap();
     let mut answers = Vec::new();
     let refused = loop {

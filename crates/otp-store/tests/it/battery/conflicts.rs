@@ -8,7 +8,7 @@ use crate::support::{Fixture, SEED, attempt, code, commit, decision, kdc, name, 
 /// Of two decisions on one snapshot, whatever they are, the second is to be made again: two guesses count as two.
 #[test]
 fn a_snapshot_serves_one_decision() {
-    let mut fixture = Fixture::new();
+    let mut fixture = Fixture::on(super::ENGINE);
     fixture.add_hotp("alice", "key ring", SEED, 0);
     let (wrong, right) = ("000000".to_owned(), code(SEED, 0));
     for (first, second) in [(&wrong, &wrong), (&wrong, &right)] {
@@ -24,7 +24,7 @@ fn a_snapshot_serves_one_decision() {
 
 #[test]
 fn nobody_has_a_twin_in_another_account() {
-    let mut fixture = Fixture::new();
+    let mut fixture = Fixture::on(super::ENGINE);
     fixture.add_hotp("alice", "key ring", SEED, 0);
     fixture.add_hotp("bob", "key ring", b"another seed of 160b", 0);
     let code = code(SEED, 0);

@@ -10,7 +10,7 @@ use crate::support::{
 
 #[test]
 fn a_decision_is_committed_once() {
-    let mut fixture = Fixture::new();
+    let mut fixture = Fixture::on(super::ENGINE);
     let token = fixture.add_hotp("alice", "key ring", SEED, 0);
     let (at, accept) = decision(&fixture.store, "alice", &nas(), &code(SEED, 1), b"packet");
     assert_eq!(accept.verdict, Verdict::Accept);
@@ -35,7 +35,7 @@ fn a_decision_is_committed_once() {
 /// Even if a snapshot had the present version and an old replay state, the conditional update would stand in the way.
 #[test]
 fn the_replay_state_decides_whatever_the_snapshot_says() {
-    let mut fixture = Fixture::new();
+    let mut fixture = Fixture::on(super::ENGINE);
     fixture.add_hotp("alice", "key ring", SEED, 5);
     let (at, _) = decision(&fixture.store, "alice", &nas(), &code(SEED, 5), b"packet");
     let token = fixture
@@ -66,7 +66,7 @@ fn the_replay_state_decides_whatever_the_snapshot_says() {
 
 #[test]
 fn a_conflict_takes_back_the_whole_decision_and_nothing_else() {
-    let mut fixture = Fixture::new();
+    let mut fixture = Fixture::on(super::ENGINE);
     let alice = fixture.add_hotp("alice", "key ring", SEED, 0);
     let bob = fixture.add_hotp("bob", "key ring", b"another seed of bob ", 0);
     let (at, _) = decision(&fixture.store, "alice", &nas(), "000000", b"packet");
@@ -112,7 +112,7 @@ fn a_conflict_takes_back_the_whole_decision_and_nothing_else() {
 
 #[test]
 fn failures_are_durable_and_move_the_version() {
-    let mut fixture = Fixture::new();
+    let mut fixture = Fixture::on(super::ENGINE);
     fixture.add_hotp("alice", "key ring", SEED, 0);
     for failures in 1..=3 {
         assert_eq!(
@@ -130,7 +130,7 @@ fn failures_are_durable_and_move_the_version() {
 
 #[test]
 fn the_same_packet_and_twins_get_the_verdict_that_there_was() {
-    let mut fixture = Fixture::new();
+    let mut fixture = Fixture::on(super::ENGINE);
     fixture.add_hotp("alice", "key ring", SEED, 0);
     let (code, kdc) = (code(SEED, 0), kdc());
     assert_eq!(
@@ -172,7 +172,7 @@ fn the_same_packet_and_twins_get_the_verdict_that_there_was() {
 
 #[test]
 fn an_acceptance_that_proves_nothing_is_refused() {
-    let mut fixture = Fixture::new();
+    let mut fixture = Fixture::on(super::ENGINE);
     let token = fixture.add_hotp("alice", "key ring", SEED, 0);
     let (at, accept) = decision(&fixture.store, "alice", &nas(), &code(SEED, 0), b"packet");
     let remember = accept
@@ -234,7 +234,7 @@ fn an_acceptance_that_proves_nothing_is_refused() {
 
 #[test]
 fn the_last_counters_are_never_accepted() {
-    let mut fixture = Fixture::new();
+    let mut fixture = Fixture::on(super::ENGINE);
     let last = u64::try_from(i64::MAX).unwrap();
     let token = fixture.add_hotp("alice", "key ring", SEED, last - 1);
     assert_eq!(
@@ -272,7 +272,7 @@ fn the_last_counters_are_never_accepted() {
 
 #[test]
 fn a_pending_token_is_proven_by_its_first_code() {
-    let mut fixture = Fixture::new();
+    let mut fixture = Fixture::on(super::ENGINE);
     let pending = NewToken {
         status: TokenStatus::Pending,
         ..hotp_token("alice", "new", SEED, 0)
@@ -317,7 +317,7 @@ fn a_pending_token_is_proven_by_its_first_code() {
 
 #[test]
 fn one_seed_has_one_replay_state_whoever_has_it() {
-    let mut fixture = Fixture::new();
+    let mut fixture = Fixture::on(super::ENGINE);
     fixture.add_hotp("alice", "key ring", SEED, 0);
     let eight = NewToken {
         mode: TokenMode::Hotp {
@@ -357,7 +357,7 @@ fn one_seed_has_one_replay_state_whoever_has_it() {
 
 #[test]
 fn replay_state_outlives_its_token() {
-    let mut fixture = Fixture::new();
+    let mut fixture = Fixture::on(super::ENGINE);
     let first = fixture.add_hotp("alice", "key ring", SEED, 0);
     assert_eq!(
         attempt(&fixture.store, "alice", &nas(), &code(SEED, 7), b"a"),
@@ -392,7 +392,7 @@ fn replay_state_outlives_its_token() {
 /// One seed in two tokens that count from different T0: in most seconds both show the code of the same step.
 #[test]
 fn another_t0_does_not_bring_a_code_back() {
-    let mut fixture = Fixture::new();
+    let mut fixture = Fixture::on(super::ENGINE);
     for (user, t0) in [("alice", 0), ("bob", 1)] {
         let user = NewUser::new(name(user), NOW);
         fixture.store.add_user(&user, &mut fixture.rng).unwrap();
@@ -445,7 +445,7 @@ fn a_change_of_the_rules_ends_what_is_remembered() {
         }),
     ];
     for (what, change) in changes {
-        let mut fixture = Fixture::new();
+        let mut fixture = Fixture::on(super::ENGINE);
         for user in ["alice", "bob"] {
             fixture.add_hotp(user, "key ring", user.repeat(10).as_bytes(), 0);
         }

@@ -6,11 +6,10 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::{
     Paths, StoreError,
-    database::{self, Role},
-    error::Fault,
-    limits::Limits,
-    schema,
-    turnstile::Turnstile,
+    error::{EngineFault, Fault},
+    sqlite::database::{self, Role},
+    sqlite::limits::Limits,
+    sqlite::{schema, turnstile::Turnstile},
 };
 
 /// How long emptying the log waits for readers, while nobody is answered: much longer than any of ours reads.
@@ -27,22 +26,42 @@ pub(crate) struct WriteSession {
 }
 
 impl WriteSession {
-    /// Opens the database for writing, brings its schema up to date and makes durable whatever is in it.
+    /// Opens the database for writing and makes durable whatever is in it.
     pub(crate) fn open(paths: &Arc<Paths>, limits: &Arc<Limits>) -> Result<Self, Fault> {
         let connection = database::open(&paths.database(), Role::Writer, limits)?;
         let turnstile = Turnstile::open(&paths.state_dir)?;
-        let mut session = Self {
+        let session = Self {
             connection,
             turnstile,
             paths: Arc::clone(paths),
             limits: Arc::clone(limits),
             blocked_at: 0,
         };
-        if schema::version(&session.connection)? < schema::newest() {
-            session.in_turn(|transaction| schema::migrate(transaction))?;
+        let (found, known) = (schema::version(&session.connection)?, schema::newest());
+        if found < known {
+            return Err(StoreError::OlderSchema { found, known }.into());
         }
         session.make_visible_durable()?;
         Ok(session)
+    }
+
+    /// Brings the tables of an older version up to this one; returns the schema before.
+    pub(crate) fn migrate(paths: &Arc<Paths>, limits: &Arc<Limits>) -> Result<i64, Fault> {
+        let connection = database::open(&paths.database(), Role::Writer, limits)?;
+        let mut session = Self {
+            connection,
+            turnstile: Turnstile::open(&paths.state_dir)?,
+            paths: Arc::clone(paths),
+            limits: Arc::clone(limits),
+            blocked_at: 0,
+        };
+        let found = session.in_turn(|transaction| {
+            let found = schema::version(transaction)?;
+            schema::migrate(transaction)?;
+            Ok(found)
+        })?;
+        session.make_visible_durable()?;
+        Ok(found)
     }
 
     /// Runs `work` in one transaction; what it wrote is on disk when this returns `Ok`.
@@ -102,7 +121,7 @@ impl WriteSession {
             .connection
             .pragma_update_and_check(None, "wal_checkpoint", mode, |row| row.get(0));
         match blocked.map_err(Fault::from) {
-            Err(Fault::Engine(error)) if is_busy(&error) => Ok(true),
+            Err(Fault::Engine(EngineFault::Sqlite(error))) if is_busy(&error) => Ok(true),
             other => other,
         }
     }

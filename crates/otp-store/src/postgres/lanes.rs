@@ -1,0 +1,330 @@
+//! The lanes: tasks that commit whatever has queued, each on a connection of its own.
+//!
+//! A lane locks the rows that its group is about, decides what becomes of each change ([`plan`]), writes with one
+//! statement for each table, and commits. It never cancels anything: a commit without an answer, or one that was answered
+//! with a warning, is looked for by the versions that it would have given, and counts only after another commit behind it
+//! has become durable.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use otp_validation::UnixTime;
+use rand::{TryRng as _, rngs::SysRng};
+use tokio::{
+    runtime::Handle,
+    sync::{Mutex, mpsc},
+    time::sleep,
+};
+use tracing::{error, info};
+
+use crate::{
+    Commit, StoreError,
+    commit::{ACCEPTANCES_LIVE, Applied, Counters, Job, PRUNE_EVERY, latest_acceptance},
+    error::Fault,
+    postgres::{
+        batch::{Fate, plan},
+        rows,
+        servers::Servers,
+        session::{Committed, Session},
+    },
+};
+
+/// Changes in one transaction at most.
+const GROUP: usize = 256;
+/// Changes that may wait at most.
+const QUEUE: usize = 4096;
+/// Transactions at once: while one waits for the disk, the next is prepared.
+const LANES: usize = 4;
+/// Attempts at one group; before another attempt a lane waits a little longer each time.
+const ATTEMPTS: u32 = 6;
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// The way to the lanes.
+#[derive(Debug)]
+pub(crate) struct Lanes {
+    queue: mpsc::Sender<Job>,
+}
+
+impl Lanes {
+    pub(crate) fn start(driver: &Handle, servers: &Arc<Servers>, counters: &Arc<Counters>) -> Self {
+        let (queue, jobs) = mpsc::channel(QUEUE);
+        let jobs = Arc::new(Mutex::new(jobs));
+        for _ in 0..LANES {
+            let lane = Lane {
+                jobs: Arc::clone(&jobs),
+                servers: Arc::clone(servers),
+                counters: Arc::clone(counters),
+                session: None,
+                pruned_at: UnixTime(0),
+            };
+            // It ends by itself when the last sender is dropped.
+            driver.spawn(lane.run());
+        }
+        Self { queue }
+    }
+
+    /// Hands `job` over without waiting.
+    pub(crate) fn submit(&self, job: Job) -> Result<(), StoreError> {
+        self.queue.try_send(job).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => StoreError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => StoreError::WriterGone,
+        })
+    }
+}
+
+struct Lane {
+    jobs: Arc<Mutex<mpsc::Receiver<Job>>>,
+    servers: Arc<Servers>,
+    counters: Arc<Counters>,
+    session: Option<Session>,
+    pruned_at: UnixTime,
+}
+
+/// One change of a group, and the version that its account gets.
+struct Member {
+    job: Job,
+    version: i64,
+}
+
+/// How an attempt failed.
+enum Failure {
+    /// Nothing was committed.
+    NotAtAll(Fault),
+    /// A COMMIT was sent, which would have brought these about, and nobody knows what became of it.
+    Perhaps(Fault, Vec<Fate>),
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Self::NotAtAll(fault)
+    }
+}
+
+/// What became of a commit in doubt.
+enum Trace {
+    /// It is durable.
+    Found,
+    /// It did not happen, and will not any more.
+    Absent,
+    /// Every account has moved on since: whether by it or without it, is not to be seen.
+    Overwritten,
+}
+
+impl Lane {
+    async fn run(mut self) {
+        loop {
+            let mut group = Vec::new();
+            // One lane waits for work; the others work, or wait for it.
+            if self.jobs.lock().await.recv_many(&mut group, GROUP).await == 0 {
+                return;
+            }
+            match members(group) {
+                Ok(group) => self.settle(group).await,
+                Err((group, cause)) => answer_all(group, &cause),
+            }
+        }
+    }
+
+    /// Brings a group to an end: every member is answered, or has gone.
+    async fn settle(&mut self, mut group: Vec<Member>) {
+        let mut doubt: Option<Vec<Fate>> = None;
+        let mut last = StoreError::UnknownOutcome;
+        for attempt in 0..ATTEMPTS {
+            if attempt > 0 {
+                sleep(PAUSE.saturating_mul(1 << attempt)).await;
+            }
+            if doubt.is_none() {
+                // Nobody would learn of the outcome, so nothing is spent.
+                group.retain(|member| !member.job.reply.is_closed());
+            }
+            if group.iter().all(|member| member.job.reply.is_closed()) {
+                // Of a commit in doubt, whoever asks again finds what became.
+                return;
+            }
+            let failure = match doubt.take() {
+                None => match self.attempt(&group).await {
+                    Ok(fates) => return self.succeeded(group, fates),
+                    Err(failure) => failure,
+                },
+                Some(fates) => match self.look_for(&group).await {
+                    Ok(Trace::Found) => return self.succeeded(group, fates),
+                    Ok(Trace::Absent) => continue,
+                    Ok(Trace::Overwritten) => {
+                        let conflicts = group.iter().map(|_| Ok(Applied::Conflict)).collect();
+                        return self.succeeded(group, conflicts);
+                    }
+                    // Still in doubt, whatever became of the looking.
+                    Err(Failure::NotAtAll(cause) | Failure::Perhaps(cause, _)) => {
+                        Failure::Perhaps(cause, fates)
+                    }
+                },
+            };
+            let (cause, fates) = match failure {
+                Failure::NotAtAll(cause) => (cause, None),
+                Failure::Perhaps(cause, fates) => (cause, Some(fates)),
+            };
+            doubt = fates;
+            self.give_up_session(&cause);
+            let is_final = doubt.is_none() && !cause.is_transient();
+            last = if doubt.is_some() {
+                StoreError::UnknownOutcome
+            } else {
+                cause.during("committing")
+            };
+            self.is_failing(&last);
+            if is_final {
+                break;
+            }
+        }
+        Counters::add(&self.counters.failed_groups, 1);
+        answer_all(group.into_iter().map(|member| member.job), &last);
+    }
+
+    /// One transaction.
+    async fn attempt(&mut self, group: &[Member]) -> Result<Vec<Fate>, Failure> {
+        let session = self.session().await?;
+        let (seen, waits_for) = rows::lock(session, group.iter().map(|member| &member.job.change)).await?;
+        let changes = group.iter().map(|member| (&member.job.change, member.version));
+        let (fates, writes) = plan(seen, changes);
+        if writes.accounts.is_empty() {
+            session.rollback().await?;
+            return Ok(fates);
+        }
+        self.servers.check_replication(&waits_for).map_err(Fault::from)?;
+        let end = self.prune_before(group);
+        let session = self.session().await?;
+        rows::write(session, &writes).await?;
+        if let Some(end) = end {
+            rows::prune(session, end).await?;
+        }
+        match session.commit().await {
+            Committed::Durably => Ok(fates),
+            Committed::NotAtAll(fault) => Err(Failure::NotAtAll(fault)),
+            Committed::Perhaps(fault) => Err(Failure::Perhaps(fault, fates)),
+        }
+    }
+
+    /// Which acceptances may be forgotten, if it is time to.
+    fn prune_before(&mut self, group: &[Member]) -> Option<UnixTime> {
+        let now = latest_acceptance(group.iter().map(|member| &member.job))?;
+        if now.distance(self.pruned_at) < PRUNE_EVERY {
+            return None;
+        }
+        self.pruned_at = now;
+        Some(UnixTime(now.0.saturating_sub(ACCEPTANCES_LIVE)))
+    }
+
+    /// Looks for what a commit in doubt would have done.
+    ///
+    /// The rows are locked first: a commit that is still under way is waited for. A trace of it may be of a commit that
+    /// no standby has, so it counts when a write behind it is durable.
+    async fn look_for(&mut self, group: &[Member]) -> Result<Trace, Failure> {
+        let session = self.session().await?;
+        let (seen, waits_for) = rows::lock(session, group.iter().map(|member| &member.job.change)).await?;
+        let users: Vec<i64> = group.iter().map(|member| member.job.change.user.0).collect();
+        let present = |member: &Member| seen.versions.get(&member.job.change.user).copied();
+        let is_change = |member: &&Member| !member.job.change.effects.is_empty();
+        let mut found = group
+            .iter()
+            .filter(is_change)
+            .any(|member| present(member) == Some(member.version));
+        if !found {
+            let versions: Vec<i64> = group.iter().map(|member| member.version).collect();
+            found = rows::any_acceptance(session, &users, &versions).await?;
+        }
+        let untouched = |member: &Member| present(member) == Some(member.job.change.version.0);
+        if !found {
+            session.rollback().await?;
+            return Ok(if group.iter().any(untouched) {
+                Trace::Absent
+            } else {
+                Trace::Overwritten
+            });
+        }
+        self.servers.check_replication(&waits_for).map_err(Fault::from)?;
+        let session = self.session().await?;
+        rows::confirm(session, &users).await?;
+        match session.commit().await {
+            Committed::Durably => Ok(Trace::Found),
+            Committed::NotAtAll(fault) | Committed::Perhaps(fault) => Err(Failure::NotAtAll(fault)),
+        }
+    }
+
+    /// The lane's connection, or a new one.
+    async fn session(&mut self) -> Result<&Session, Fault> {
+        let kept = self
+            .session
+            .take()
+            .filter(|session| self.servers.is_current(session));
+        let session = match kept {
+            Some(session) => session,
+            None => {
+                let session = self.servers.connect().await?;
+                // Statements that are known are sent in the order in which they are asked for.
+                rows::prepare(&session).await?;
+                session
+            }
+        };
+        Ok(self.session.insert(session))
+    }
+
+    /// After a failure the connection is in doubt, and so may be its server.
+    fn give_up_session(&mut self, cause: &Fault) {
+        if let Some(session) = self.session.take()
+            && cause.is_of_the_server()
+        {
+            self.servers.abandon(&session);
+        }
+    }
+
+    fn succeeded(&self, group: Vec<Member>, fates: Vec<Fate>) {
+        if self.counters.failing.swap(false, Ordering::Relaxed) {
+            info!(database = self.servers.name(), "the store commits again");
+        }
+        Counters::add(&self.counters.groups, 1);
+        Counters::add(&self.counters.changes, group.len());
+        for (member, fate) in group.into_iter().zip(fates) {
+            let answer = fate.map(|applied| match applied {
+                Applied::Done => Commit::durable(member.job.accepts),
+                Applied::Conflict => {
+                    Counters::add(&self.counters.conflicts, 1);
+                    Commit::Conflict
+                }
+            });
+            // Whoever has gone away in the meantime has decided not to know.
+            let _ = member.job.reply.send(answer);
+        }
+    }
+
+    fn is_failing(&self, cause: &StoreError) {
+        if !self.counters.failing.swap(true, Ordering::Relaxed) {
+            error!(
+                error = cause as &dyn std::error::Error,
+                database = self.servers.name(),
+                "the store does not commit: nobody is accepted until it does. Look for a server that is down, standbys that do \
+                 not answer, a full disk; it recovers by itself"
+            );
+        }
+    }
+}
+
+fn answer_all(jobs: impl IntoIterator<Item = Job>, cause: &StoreError) {
+    for job in jobs {
+        let _ = job.reply.send(Err(cause.clone()));
+    }
+}
+
+/// Draws the versions that the accounts of a group will have.
+fn members(group: Vec<Job>) -> Result<Vec<Member>, (Vec<Job>, StoreError)> {
+    let mut versions = Vec::with_capacity(group.len());
+    for _ in &group {
+        match SysRng.try_next_u64() {
+            Ok(number) => versions.push(number.cast_signed()),
+            Err(_) => return Err((group, StoreError::NoRandomness)),
+        }
+    }
+    let members = group.into_iter().zip(versions);
+    Ok(members.map(|(job, version)| Member { job, version }).collect())
+}

@@ -1,0 +1,298 @@
+//! The statements of the lanes: one for each table, whatever the number of changes.
+
+use std::collections::{BTreeSet, HashMap};
+
+use otp_validation::{Effect, TokenId, UnixTime, UserId};
+use tokio_postgres::{Row, types::ToSql};
+
+use crate::{
+    StoreError,
+    commit::{Change, channel_number},
+    error::Fault,
+    postgres::{
+        batch::{Seen, Writes},
+        schema::{is_present, newest},
+        session::{Purpose, Session},
+    },
+    value::time,
+};
+
+const LOCK_ACCOUNTS: &str =
+    "SELECT user_id, version, current_setting('synchronous_standby_names') AS waits_for
+     FROM accounts WHERE user_id = ANY(?1) ORDER BY user_id FOR UPDATE";
+
+/// In the order of what is locked: of two groups with the same seeds, one waits for the other.
+const LOCK_REPLAY: &str = "SELECT id, next FROM replay
+     WHERE id IN (SELECT replay_id FROM tokens WHERE id = ANY(?1)) ORDER BY id FOR UPDATE";
+
+const TOKENS: &str = "SELECT id, user_id, replay_id FROM tokens WHERE id = ANY(?1)";
+
+const ACCEPTANCES: &str = "SELECT a.user_id, a.packet
+     FROM acceptances a JOIN unnest(CAST(?1 AS BIGINT[]), CAST(?2 AS BYTEA[])) AS asked (user_id, packet)
+       ON a.user_id = asked.user_id AND a.packet = asked.packet
+     WHERE a.twin_of IS NULL";
+
+const MOVE_ACCOUNTS: &str = "UPDATE accounts a
+     SET version = c.new, otp_failures = coalesce(c.otp, a.otp_failures),
+         password_failures = coalesce(c.password, a.password_failures), locked_until = coalesce(c.until, a.locked_until)
+     FROM unnest(CAST(?1 AS BIGINT[]), CAST(?2 AS BIGINT[]), CAST(?3 AS BIGINT[]), CAST(?4 AS BIGINT[]),
+                 CAST(?5 AS BIGINT[]), CAST(?6 AS BIGINT[])) AS c (user_id, old, new, otp, password, until)
+     WHERE a.user_id = c.user_id AND a.version = c.old";
+
+/// Spends codes, by comparison and change in one statement.
+const SPEND: &str = "UPDATE replay r SET next = c.next
+     FROM unnest(CAST(?1 AS BYTEA[]), CAST(?2 AS BIGINT[]), CAST(?3 AS BIGINT[])) AS c (id, seen, next)
+     WHERE r.id = c.id AND r.next = c.seen AND r.next < c.next";
+
+const ACTIVATE: &str = "UPDATE tokens SET status = 'active' WHERE id = ANY(?1)";
+
+const FORGET: &str = "DELETE FROM acceptances a
+     USING unnest(CAST(?1 AS BIGINT[]), CAST(?2 AS BYTEA[])) AS c (user_id, packet)
+     WHERE a.user_id = c.user_id AND (a.packet = c.packet OR a.twin_of = c.packet)";
+
+const REMEMBER: &str = "INSERT INTO acceptances
+         (user_id, packet, client_id, credential, token_id, matched, accepted_at, channel, change)
+     SELECT * FROM unnest(CAST(?1 AS BIGINT[]), CAST(?2 AS BYTEA[]), CAST(?3 AS BIGINT[]), CAST(?4 AS BYTEA[]),
+                          CAST(?5 AS BIGINT[]), CAST(?6 AS BIGINT[]), CAST(?7 AS BIGINT[]), CAST(?8 AS BIGINT[]),
+                          CAST(?9 AS BIGINT[]))";
+
+const COUNT_TWINS: &str = "INSERT INTO acceptances
+         (user_id, packet, client_id, credential, token_id, matched, accepted_at, channel, twin_of, change)
+     SELECT a.user_id, c.twin, a.client_id, a.credential, a.token_id, a.matched, a.accepted_at, c.channel, a.packet, c.change
+     FROM unnest(CAST(?1 AS BIGINT[]), CAST(?2 AS BYTEA[]), CAST(?3 AS BYTEA[]), CAST(?4 AS BIGINT[]),
+                 CAST(?5 AS BIGINT[])) AS c (user_id, first, twin, channel, change)
+     JOIN acceptances a ON a.user_id = c.user_id AND a.packet = c.first AND a.twin_of IS NULL";
+
+const ANY_ACCEPTANCE: &str =
+    "SELECT 1 AS found FROM acceptances WHERE user_id = ANY(?1) AND change = ANY(?2) LIMIT 1";
+
+const PRUNE: &str = "DELETE FROM acceptances WHERE accepted_at < ?1";
+
+const CONFIRM: &str = "UPDATE accounts SET version = version WHERE user_id = ANY(?1)";
+
+/// Everything that the lanes run.
+pub(crate) async fn prepare(session: &Session) -> Result<(), Fault> {
+    let statements = [
+        LOCK_ACCOUNTS,
+        LOCK_REPLAY,
+        TOKENS,
+        ACCEPTANCES,
+        MOVE_ACCOUNTS,
+        SPEND,
+        ACTIVATE,
+        FORGET,
+        REMEMBER,
+        COUNT_TWINS,
+        ANY_ACCEPTANCE,
+        CONFIRM,
+        PRUNE,
+    ];
+    session.prepare(&statements).await
+}
+
+/// Begins a transaction, and locks the rows that `changes` are about; also returns which standbys a commit waits for.
+///
+/// Each statement sees what was committed while it waited for its locks, so the accounts come first: when they are
+/// locked, everything that belongs to them stands still, but for seeds that other users have too.
+pub(crate) async fn lock<'a>(
+    session: &Session,
+    changes: impl Iterator<Item = &'a Change> + Clone,
+) -> Result<(Seen, String), Fault> {
+    let users: BTreeSet<i64> = changes.clone().map(|change| change.user.0).collect();
+    let users = Vec::from_iter(users);
+    let (mut tokens, mut asked_users, mut asked_packets) = (Vec::new(), Vec::new(), Vec::<&[u8]>::new());
+    for change in changes {
+        for effect in &change.effects {
+            match effect {
+                Effect::Consume { token, .. } | Effect::Activate { token } => tokens.push(token.0),
+                Effect::Twin { of, .. } => {
+                    asked_users.push(change.user.0);
+                    asked_packets.push(&of.0);
+                }
+                _ => {}
+            }
+        }
+    }
+    // Sent at once, carried out one after the other.
+    let of_users: [&(dyn ToSql + Sync); 1] = [&users];
+    let of_tokens: [&(dyn ToSql + Sync); 1] = [&tokens];
+    let of_twins: [&(dyn ToSql + Sync); 2] = [&asked_users, &asked_packets];
+    let ((), accounts, replay, tokens, acceptances) = tokio::try_join!(
+        biased;
+        session.begin(Purpose::Decide),
+        session.query(LOCK_ACCOUNTS, &of_users),
+        session.query(LOCK_REPLAY, &of_tokens),
+        session.query(TOKENS, &of_tokens),
+        session.query(ACCEPTANCES, &of_twins),
+    )?;
+    let mut seen = Seen::default();
+    let mut waits_for = String::new();
+    for row in &accounts {
+        seen.versions
+            .insert(UserId(row.try_get("user_id")?), row.try_get("version")?);
+        waits_for = row.try_get("waits_for")?;
+        is_present(row.try_get("schema")?, newest())?;
+    }
+    for row in &replay {
+        seen.next.insert(row.try_get("id")?, row.try_get("next")?);
+    }
+    seen.tokens = tokens
+        .iter()
+        .map(token)
+        .collect::<Result<HashMap<_, _>, Fault>>()?;
+    for row in &acceptances {
+        let packet: &[u8] = row.try_get("packet")?;
+        let packet = packet
+            .try_into()
+            .map_err(|_| StoreError::corrupt("the digest of a packet"))?;
+        seen.acceptances.insert((UserId(row.try_get("user_id")?), packet));
+    }
+    Ok((seen, waits_for))
+}
+
+fn token(row: &Row) -> Result<(TokenId, (UserId, Vec<u8>)), Fault> {
+    let owner = UserId(row.try_get("user_id")?);
+    Ok((TokenId(row.try_get("id")?), (owner, row.try_get("replay_id")?)))
+}
+
+/// Writes what was planned on the locked rows, all sent at once. That each statement finds what it is about is checked
+/// all the same.
+pub(crate) async fn write(session: &Session, writes: &Writes) -> Result<(), Fault> {
+    tokio::try_join!(
+        biased;
+        move_accounts(session, writes),
+        spend(session, writes),
+        activate(session, writes),
+        forget(session, writes),
+        remember(session, writes),
+        count_twins(session, writes),
+    )?;
+    Ok(())
+}
+
+fn all_of(what: &str, rows: u64, wanted: usize) -> Result<(), Fault> {
+    if usize::try_from(rows) == Ok(wanted) {
+        return Ok(());
+    }
+    Err(StoreError::corrupt(format!("{rows} of {wanted} {what} could be written")).into())
+}
+
+async fn move_accounts(session: &Session, writes: &Writes) -> Result<(), Fault> {
+    let rows = || writes.accounts.iter();
+    let users: Vec<i64> = rows().map(|(user, _)| user.0).collect();
+    let old: Vec<i64> = rows().map(|(_, row)| row.old).collect();
+    let new: Vec<i64> = rows().map(|(_, row)| row.new).collect();
+    let locks = || rows().map(|(_, row)| row.lockout);
+    let otp: Vec<Option<i64>> = locks()
+        .map(|lock| lock.map(|lock| lock.otp_failures.into()))
+        .collect();
+    let password: Vec<Option<i64>> = locks()
+        .map(|lock| lock.map(|lock| lock.password_failures.into()))
+        .collect();
+    let until: Vec<Option<i64>> = locks()
+        .map(|lock| lock.map(|lock| time(UnixTime(lock.locked_until))))
+        .collect();
+    let values: [&(dyn ToSql + Sync); 6] = [&users, &old, &new, &otp, &password, &until];
+    all_of(
+        "accounts",
+        session.execute(MOVE_ACCOUNTS, &values).await?,
+        users.len(),
+    )
+}
+
+async fn spend(session: &Session, writes: &Writes) -> Result<(), Fault> {
+    if writes.replay.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<&[u8]> = writes.replay.keys().map(Vec::as_slice).collect();
+    let (seen, next): (Vec<i64>, Vec<i64>) = writes.replay.values().copied().unzip();
+    let spent = session.execute(SPEND, &[&ids, &seen, &next]).await?;
+    all_of("replay states", spent, ids.len())
+}
+
+async fn activate(session: &Session, writes: &Writes) -> Result<(), Fault> {
+    if writes.activated.is_empty() {
+        return Ok(());
+    }
+    let tokens: Vec<i64> = writes.activated.iter().map(|token| token.0).collect();
+    all_of(
+        "tokens",
+        session.execute(ACTIVATE, &[&tokens]).await?,
+        tokens.len(),
+    )
+}
+
+/// The same packet, long ago, with a code that came round again: its verdict is the new one now.
+async fn forget(session: &Session, writes: &Writes) -> Result<(), Fault> {
+    if writes.acceptances.is_empty() {
+        return Ok(());
+    }
+    let rows = || writes.acceptances.iter();
+    let users: Vec<i64> = rows().map(|row| row.user.0).collect();
+    let packets: Vec<&[u8]> = rows().map(|row| row.acceptance.packet.0.as_slice()).collect();
+    session.execute(FORGET, &[&users, &packets]).await.map(drop)
+}
+
+async fn remember(session: &Session, writes: &Writes) -> Result<(), Fault> {
+    if writes.acceptances.is_empty() {
+        return Ok(());
+    }
+    let rows = || writes.acceptances.iter();
+    let users: Vec<i64> = rows().map(|row| row.user.0).collect();
+    let packets: Vec<&[u8]> = rows().map(|row| row.acceptance.packet.0.as_slice()).collect();
+    let clients: Vec<i64> = rows().map(|row| row.acceptance.client.0).collect();
+    let credentials: Vec<&[u8]> = rows().map(|row| row.acceptance.credential.0.as_slice()).collect();
+    let tokens: Vec<i64> = rows().map(|row| row.acceptance.token.0).collect();
+    let matched: Vec<i64> = rows().map(|row| row.matched).collect();
+    let at: Vec<i64> = rows().map(|row| time(row.acceptance.at)).collect();
+    let channels: Vec<Option<i64>> = rows().map(|row| channel_number(row.acceptance.channel)).collect();
+    let changes: Vec<i64> = rows().map(|row| row.change).collect();
+    let values: [&(dyn ToSql + Sync); 9] = [
+        &users,
+        &packets,
+        &clients,
+        &credentials,
+        &tokens,
+        &matched,
+        &at,
+        &channels,
+        &changes,
+    ];
+    all_of(
+        "acceptances",
+        session.execute(REMEMBER, &values).await?,
+        users.len(),
+    )
+}
+
+async fn count_twins(session: &Session, writes: &Writes) -> Result<(), Fault> {
+    if writes.twins.is_empty() {
+        return Ok(());
+    }
+    let rows = || writes.twins.iter();
+    let users: Vec<i64> = rows().map(|row| row.user.0).collect();
+    let first: Vec<&[u8]> = rows().map(|row| row.of.as_slice()).collect();
+    let twins: Vec<&[u8]> = rows().map(|row| row.twin.packet.0.as_slice()).collect();
+    let channels: Vec<Option<i64>> = rows().map(|row| channel_number(row.twin.channel)).collect();
+    let changes: Vec<i64> = rows().map(|row| row.change).collect();
+    let values: [&(dyn ToSql + Sync); 5] = [&users, &first, &twins, &channels, &changes];
+    all_of("twins", session.execute(COUNT_TWINS, &values).await?, users.len())
+}
+
+/// Whether one of the changes left an acceptance.
+pub(crate) async fn any_acceptance(session: &Session, users: &[i64], changes: &[i64]) -> Result<bool, Fault> {
+    Ok(!session
+        .query(ANY_ACCEPTANCE, &[&users, &changes])
+        .await?
+        .is_empty())
+}
+
+/// Forgets acceptances of before `end`.
+pub(crate) async fn prune(session: &Session, end: UnixTime) -> Result<(), Fault> {
+    session.execute(PRUNE, &[&time(end)]).await.map(drop)
+}
+
+/// Writes what is there once more, so that a commit comes after whatever brought it about.
+pub(crate) async fn confirm(session: &Session, users: &[i64]) -> Result<(), Fault> {
+    session.execute(CONFIRM, &[&users]).await.map(drop)
+}

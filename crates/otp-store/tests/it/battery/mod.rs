@@ -1,0 +1,13 @@
+//! What every engine has to do. These modules stand in the test program once for each engine.
+
+mod admin;
+mod clients;
+mod commits;
+mod conflicts;
+mod in_memory;
+mod model;
+mod processes;
+mod races;
+
+/// The engine that this copy is about.
+const ENGINE: crate::support::Engine = crate::support::Engine::of(module_path!());

@@ -6,7 +6,7 @@ use std::{
     hash::{BuildHasher, Hash, RandomState},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     task::Poll,
 };
 
@@ -18,6 +18,7 @@ use crate::{
     AccessRequest, Answer, ClientTerms, Discard, Peer, RadiusService, Settings,
     duplicates::{Admission, DuplicateTable},
     settings::after,
+    sync::{Mutex, MutexGuard},
 };
 
 /// What the packets of one UDP socket or of one connection share.
@@ -237,3 +238,6 @@ fn panic_message(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message")
 }
+
+#[cfg(test)]
+mod schedules;

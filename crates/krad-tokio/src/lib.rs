@@ -22,6 +22,7 @@ mod exchange;
 mod peer;
 mod service;
 mod settings;
+mod sync;
 mod udp;
 mod udp_socket;
 mod unix;

@@ -17,8 +17,10 @@ use crate::{
     value::time,
 };
 
+/// With what every transaction makes sure of: which standbys its commit waits for, and whose tables these are.
 const LOCK_ACCOUNTS: &str =
-    "SELECT user_id, version, current_setting('synchronous_standby_names') AS waits_for
+    "SELECT user_id, version, current_setting('synchronous_standby_names') AS waits_for,
+            (SELECT s.version FROM schema s) AS schema_version
      FROM accounts WHERE user_id = ANY(?1) ORDER BY user_id FOR UPDATE";
 
 /// In the order of what is locked: of two groups with the same seeds, one waits for the other.
@@ -131,7 +133,7 @@ pub(crate) async fn lock<'a>(
         seen.versions
             .insert(UserId(row.try_get("user_id")?), row.try_get("version")?);
         waits_for = row.try_get("waits_for")?;
-        is_present(row.try_get("schema")?, newest())?;
+        is_present(row.try_get("schema_version")?, newest())?;
     }
     for row in &replay {
         seen.next.insert(row.try_get("id")?, row.try_get("next")?);

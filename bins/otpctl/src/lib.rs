@@ -8,6 +8,7 @@ pub mod csv_import;
 mod exit;
 mod failure;
 mod io;
+mod progress;
 pub mod pskc_import;
 mod qr;
 mod secret;

@@ -138,6 +138,80 @@ fn default_labels_make_way_for_given_ones() {
     assert_eq!(labels, ["totp-2", "totp", "totp-3"]);
 }
 
+/// Two tokens of one secret are safe, but hardly ever meant.
+#[test]
+fn secrets_that_occur_twice_are_warned_of() {
+    let state = State::new();
+    let other = "hex:".to_owned() + &"ab".repeat(20);
+    let text = format!("user,secret\nalice,{KEY}\nbob,{other}\n");
+    let import = ["token", "import", "-", "--create-users"];
+    let first = state.run_with(import, &text).ok();
+    assert_eq!(first.stderr, "");
+
+    // The same file again, with a line more.
+    let again = format!("{text}carol,{KEY}\n");
+    let told = "warning: 2 of 3 tokens have a secret that the same user has a token of already (line 2: alice/totp). \
+                Was the file imported before?";
+    let dry = state
+        .run_with([&import[..], &["--dry-run"]].concat(), &again)
+        .ok();
+    let dry = dry.says(told);
+    assert!(!dry.stderr.contains(KEY), "{}", dry.stderr);
+    state
+        .run_with(import, &again)
+        .ok()
+        .says(told)
+        .says("1 of 3 tokens has a secret that an earlier line has (line 4 that of line 2)")
+        .prints("Imported 3 tokens and 1 new user.");
+    let json = state
+        .run_with([&import[..], &["--dry-run", "--json"]].concat(), &text)
+        .ok();
+    let warning: serde_json::Value = serde_json::from_str(json.stderr.trim()).unwrap();
+    assert!(
+        warning["warning"]
+            .as_str()
+            .unwrap()
+            .starts_with("2 of 2 tokens have")
+    );
+}
+
+/// Where all users are read at once, the outcome is the same.
+#[test]
+fn files_of_many_users_are_checked_like_small_ones() {
+    let state = State::with_alice();
+    let line = |user: usize| format!("u{user},phone,hex:{user:040x}\n");
+    let all: String = (0..300).map(line).collect();
+    let text = format!("user,label,secret\n{all}");
+    let import = ["token", "import", "-"];
+    state
+        .run_with(import, &text)
+        .exits(4)
+        .says("300 lines of standard input are wrong");
+    let create = ["token", "import", "-", "--create-users"];
+    state
+        .run_with(create, &text)
+        .ok()
+        .prints("Imported 300 tokens and 300 new users.");
+    state
+        .run_with(create, &text)
+        .exits(4)
+        .says("line 2, column \"label\": the token u0/phone exists")
+        .says("300 lines of standard input are wrong");
+    // Default labels make way for those that are there.
+    let more: String = (0..300)
+        .map(|user| format!("u{user},,hex:{:040x}\n", user + 1000))
+        .collect();
+    let more = format!("user,label,secret\nalice,hotp,hex:{}\n{more}", "cd".repeat(20));
+    state
+        .run_with(import, &more)
+        .exits(4)
+        .says("the token alice/hotp exists")
+        .says("1 line of standard input is wrong");
+    let more = more.replace("alice,hotp", "alice,desk");
+    state.run_with(import, &more).ok().prints("Imported 301 tokens.");
+    assert_eq!(state.json(["token", "list", "u7"])["tokens"][1]["label"], "totp");
+}
+
 #[test]
 fn short_keys_and_missing_files() {
     let state = State::new();

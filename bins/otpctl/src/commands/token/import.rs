@@ -1,31 +1,31 @@
 //! `otpctl token import`.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs::File,
-    io::Read,
-    path::PathBuf,
-};
+mod plan;
+mod secrets;
 
-use otp_core::{HotpState, Window};
-use otp_store::{MissingUsers, NewToken, Store, StoreError};
-use otp_validation::{TokenMode, TokenStatus, UserName};
+use std::{collections::BTreeSet, fs::File, io::Read, path::PathBuf};
+
+use otp_store::MissingUsers;
+use otp_validation::UserName;
 use pskc::KeySource;
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::{
-    Echo, Exit, Label,
+    Echo, Exit,
     context::Context,
-    csv_import::{self, Column, Kind, LineError, Problem, Row, ShortKeys},
+    csv_import::{self, Column, LineError, Row, ShortKeys},
     failure::Failure,
+    progress::Progress,
     pskc_import::{self, ImportError, Options},
     text::count,
-    values::{LOOK_AHEAD, parse_user},
+    values::parse_user,
 };
+use plan::Plan;
+use secrets::Repeated;
 
-/// The largest file: some hundred thousand tokens.
-const LARGEST_FILE: u64 = 64 * 1024 * 1024;
+/// The largest file: some million tokens.
+const LARGEST_FILE: u64 = 256 * 1024 * 1024;
 
 /// Import tokens from CSV or PSKC: all of them, or none.
 ///
@@ -37,7 +37,8 @@ const LARGEST_FILE: u64 = 64 * 1024 * 1024;
 /// UID), the label the FriendlyName or the serial number. The passphrase or pre-shared key (in hexadecimal) of an
 /// encrypted container is asked for.
 ///
-/// Every line that is wrong is reported, and nothing is stored unless every line is right. The tokens are active.
+/// Every line that is wrong is reported, and nothing is stored unless every line is right. The tokens are active. A secret
+/// that occurs twice, or that the user has a token of already, is warned of: the file may have been imported before.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -103,7 +104,15 @@ impl Import {
             self.read_csv(&file, context)?
         };
         drop(file);
-        let plan = match self.plan(rows, &store, context)? {
+        let repeated = Repeated::find(
+            &rows,
+            &store,
+            &Progress::of(context, rows.len(), "comparing secrets"),
+        )?;
+        let progress = Progress::of(context, rows.len(), "checking");
+        let planned = Plan::new(rows, self.create_users, &store, context.now(), &progress)?;
+        drop(progress);
+        let plan = match planned {
             Ok(plan) => plan,
             Err(mut errors) => {
                 if is_pskc {
@@ -112,15 +121,18 @@ impl Import {
                 return Err(self.refuse(errors.into_iter().map(Refused::from).collect(), context));
             }
         };
+        // Before anything is stored, so that there is still time to stop it.
+        repeated.warn(context);
         if !self.dry_run {
             let missing = if self.create_users {
                 MissingUsers::Create
             } else {
                 MissingUsers::Refuse
             };
-            store
-                .add_tokens(&plan.tokens, missing, &mut context.io.rng)
-                .map_err(|error| plan.locate(error))?;
+            let progress = Progress::unmeasured(context, plan.tokens.len(), "storing");
+            let stored = store.add_tokens(&plan.tokens, missing, &mut context.io.rng);
+            drop(progress);
+            stored.map_err(|error| plan.locate(error))?;
         }
         let (tokens, users) = (plan.tokens.len(), plan.new_users.len());
         let verb = if self.dry_run { "Would import" } else { "Imported" };
@@ -244,7 +256,7 @@ impl Import {
         if u64::try_from(octets.len()).is_ok_and(|length| length <= LARGEST_FILE) {
             return Ok(octets);
         }
-        Err(Failure::data("the file is larger than 64 MiB").with_remedy("split it"))
+        Err(Failure::data("the file is larger than 256 MiB").with_remedy("split it"))
     }
 
     /// Reports every line, then the whole.
@@ -275,73 +287,6 @@ impl Import {
             count(lines.len(), "line")
         ))
         .with_remedy("correct them and import the file again")
-    }
-
-    /// Gives every row its label and checks it against the store.
-    fn plan(
-        &self,
-        rows: Vec<Row>,
-        store: &Store,
-        context: &Context,
-    ) -> Result<Result<Plan, Vec<LineError>>, Failure> {
-        let created_at = context.now();
-        let mut taken = labels(store, &rows)?;
-        let mut plan = Plan::default();
-        let mut errors = Vec::new();
-        for row in &rows {
-            let known = taken.get(&row.user).is_some_and(|labels| labels.is_some());
-            if !known && !self.create_users {
-                errors.push(LineError::new(
-                    row.line,
-                    Column::User,
-                    Problem::UnknownUser(format!("{:?}", row.user.as_str())),
-                ));
-            } else if !known {
-                plan.new_users.insert(row.user.to_string());
-            }
-            let exists = row.label.as_ref().is_some_and(|label| {
-                taken
-                    .get(&row.user)
-                    .and_then(Option::as_ref)
-                    .is_some_and(|labels| labels.contains(label.as_str()))
-            });
-            if let Some(label) = row.label.as_ref().filter(|_| exists) {
-                let name = format!("{}/{label}", row.user);
-                errors.push(LineError::new(
-                    row.line,
-                    Column::Label,
-                    Problem::TokenExists(name),
-                ));
-            }
-        }
-        if !errors.is_empty() {
-            return Ok(Err(errors));
-        }
-        // Labels that the file gives are taken before any default is chosen.
-        for row in &rows {
-            let labels = taken.entry(row.user.clone()).or_default().get_or_insert_default();
-            labels.extend(row.label.as_ref().map(ToString::to_string));
-        }
-        for row in rows {
-            let labels = taken.entry(row.user.clone()).or_default().get_or_insert_default();
-            let (base, mode) = mode(row.kind);
-            let label = row
-                .label
-                .unwrap_or_else(|| Label::first_free(base, |label| labels.contains(label)))
-                .to_string();
-            labels.insert(label.clone());
-            plan.lines.push(row.line);
-            let status = TokenStatus::Active;
-            plan.tokens.push(NewToken {
-                user: row.user,
-                label,
-                key: row.key,
-                mode,
-                status,
-                created_at,
-            });
-        }
-        Ok(Ok(plan))
     }
 }
 
@@ -382,67 +327,5 @@ impl From<ImportError> for Refused {
             text: error.to_string(),
             json,
         }
-    }
-}
-
-/// What is to be stored, with the lines where it stands.
-#[derive(Default)]
-struct Plan {
-    tokens: Vec<NewToken>,
-    lines: Vec<u64>,
-    new_users: BTreeSet<String>,
-}
-
-impl Plan {
-    /// Says which line the store refused: somebody else may have added a token in the meantime.
-    fn locate(&self, error: StoreError) -> Failure {
-        let line = match &error {
-            StoreError::Batch { index, .. } => self.lines.get(*index).copied(),
-            _ => None,
-        };
-        let failure = Failure::from(error);
-        match line {
-            Some(line) => failure.with_remedy(format!("see line {line}; nothing was imported")),
-            None => failure,
-        }
-    }
-}
-
-/// The labels of every user in the file; `None` for users that do not exist.
-fn labels(store: &Store, rows: &[Row]) -> Result<BTreeMap<UserName, Option<BTreeSet<String>>>, Failure> {
-    let mut labels: BTreeMap<_, _> = rows.iter().map(|row| (row.user.clone(), None)).collect();
-    for (name, labels) in &mut labels {
-        if store.user(name)?.is_some() {
-            *labels = Some(
-                store
-                    .tokens(Some(name))?
-                    .into_iter()
-                    .map(|token| token.label)
-                    .collect(),
-            );
-        }
-    }
-    Ok(labels)
-}
-
-/// The default label and the stored form of a row's algorithm.
-fn mode(kind: Kind) -> (&'static str, TokenMode) {
-    match kind {
-        Kind::Totp { totp, state } => (
-            "totp",
-            TokenMode::Totp {
-                totp,
-                state,
-                window: Window::default(),
-            },
-        ),
-        Kind::Hotp { hotp, counter } => (
-            "hotp",
-            TokenMode::Hotp {
-                hotp,
-                state: HotpState { next: counter },
-                look_ahead: LOOK_AHEAD,
-            },
-        ),
     }
 }

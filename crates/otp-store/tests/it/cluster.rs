@@ -139,6 +139,8 @@ impl Cluster {
     /// Runs SQL as the owner of everything; returns what it prints.
     pub fn psql(&self, database: &str, sql: &str) -> Result<String, String> {
         let output = Command::new(binary("psql"))
+            // What a test says is done at once, whatever standbys it has imagined.
+            .env("PGOPTIONS", "-c synchronous_commit=local")
             .args([
                 "-X",
                 "-q",

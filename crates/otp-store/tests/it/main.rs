@@ -19,6 +19,7 @@ mod on_postgres;
 #[path = "battery/mod.rs"]
 mod on_sqlite;
 mod outages;
+mod proxy;
 mod sealing;
 mod setup;
 mod support;

@@ -1,8 +1,9 @@
 //! Between RADIUS and the validation service: which client a packet is from, what it asks, what it is answered.
 
 use std::{
+    collections::HashMap,
     sync::{
-        Arc,
+        Arc, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -12,7 +13,7 @@ use krad::{AttributeType, MessageAuthenticatorRule, ReplyStyle, SharedSecret};
 use krad_tokio::{AccessRequest, Answer, ClientTerms, Discard, Peer, RadiusService};
 use otp_service::{Outcome, Request, Service};
 use otp_store::{AccountStore, ClientRecord, MessageAuthenticatorRule as StoredRule, Source, Store};
-use otp_validation::{Channel, Client, Reason};
+use otp_validation::{Channel, Client, ClientId, Reason};
 use tokio::time::Instant;
 use tracing::error;
 
@@ -28,6 +29,7 @@ pub struct Radius<R, S = Store> {
     service: Service<S>,
     reporter: R,
     discards: Discards,
+    clients: Clients,
     /// Number of the next request.
     next_id: AtomicU64,
     /// Drawn by lot, so that two runs share neither numbers of requests nor channels.
@@ -41,6 +43,7 @@ impl<R: Reporter, S: AccountStore> Radius<R, S> {
             service,
             reporter,
             discards: Discards::default(),
+            clients: Clients::default(),
             next_id: AtomicU64::new(u64::from(run) << 20),
             run,
         }
@@ -165,6 +168,33 @@ fn terms(record: &ClientRecord) -> (ClientTerms, Arc<RadiusClient>) {
     )
 }
 
+/// How a client's packets are to be treated, and by which rules.
+type Treatment = (ClientTerms, Arc<RadiusClient>);
+
+/// What was made of the records of clients. It is made once for each, not once for each packet: preparing a secret for
+/// its digests is half of the work that a short packet takes.
+#[derive(Default)]
+struct Clients(RwLock<HashMap<ClientId, (Arc<ClientRecord>, Treatment)>>);
+
+impl Clients {
+    fn treatment(&self, record: Arc<ClientRecord>) -> Treatment {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, treatment)) = known
+            .get(&record.id)
+            .filter(|(known, _)| Arc::ptr_eq(known, &record))
+        {
+            return treatment.clone();
+        }
+        drop(known);
+        let treatment = terms(&record);
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        // A record that the store has let go of was changed or removed: its secret must not stay behind.
+        known.retain(|_, (record, _)| Arc::strong_count(record) > 1);
+        known.insert(record.id, (record, treatment.clone()));
+        treatment
+    }
+}
+
 impl<R: Reporter, S: AccountStore> RadiusService for Radius<R, S> {
     type Client = RadiusClient;
 
@@ -174,7 +204,7 @@ impl<R: Reporter, S: AccountStore> RadiusService for Radius<R, S> {
             _ => Source::Listener(KDC_CLIENT.into()),
         };
         let refused = match self.service.store().client_for(&source).await {
-            Ok(Some(record)) => return Some(terms(&record)),
+            Ok(Some(record)) => return Some(self.clients.treatment(record)),
             Ok(None) => Reason::ClientDisabled,
             Err(cause) => {
                 error!(error = &cause as &dyn std::error::Error, %peer, "the client cannot be looked up");
@@ -221,5 +251,62 @@ impl<R: Reporter, S: AccountStore> RadiusService for Radius<R, S> {
     fn discarded(&self, peer: &Peer, client: Option<&RadiusClient>, cause: &Discard) {
         self.discards
             .count(peer, client.map(RadiusClient::name), cause, self.service.now());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use otp_store::{ClientSecret, ClientSource};
+    use otp_validation::UnixTime;
+
+    use super::*;
+
+    fn record(id: i64, secret: &[u8]) -> Arc<ClientRecord> {
+        Arc::new(ClientRecord {
+            id: ClientId(id),
+            name: "vpn".to_owned(),
+            enabled: true,
+            source: ClientSource::Network("192.0.2.1/32".parse().unwrap()),
+            secret: Some(ClientSecret::new(secret.to_vec())),
+            message_authenticator: StoredRule::Required,
+            grammar: None,
+            repeat_grace: 0,
+            reject_delay: Duration::from_secs(1),
+            created_at: UnixTime(0),
+        })
+    }
+
+    #[test]
+    fn a_client_is_prepared_once_until_it_is_changed() {
+        let clients = Clients::default();
+        let (vpn, wifi) = (record(1, b"the first secret"), record(2, b"another"));
+        let (_, first) = clients.treatment(Arc::clone(&vpn));
+        clients.treatment(Arc::clone(&wifi));
+        let (_, again) = clients.treatment(Arc::clone(&vpn));
+        assert!(Arc::ptr_eq(&first, &again));
+
+        let changed = record(1, b"the second one, longer");
+        let (terms, other) = clients.treatment(Arc::clone(&changed));
+        assert!(!Arc::ptr_eq(&first, &other));
+        assert_eq!(terms.secret.len(), b"the second one, longer".len());
+        assert_eq!(
+            Arc::strong_count(&vpn),
+            1,
+            "nothing is left of the record that was changed"
+        );
+        assert_eq!(Arc::strong_count(&wifi), 2);
+    }
+
+    #[test]
+    fn secrets_of_removed_clients_are_let_go() {
+        let clients = Clients::default();
+        let weak = {
+            let removed = record(1, b"a secret");
+            clients.treatment(Arc::clone(&removed));
+            Arc::downgrade(&removed)
+        };
+        assert!(weak.upgrade().is_some());
+        clients.treatment(record(2, b"another"));
+        assert!(weak.upgrade().is_none());
     }
 }

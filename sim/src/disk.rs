@@ -6,7 +6,7 @@ use std::{
 };
 
 use otp_service::Clock as _;
-use otp_store::{AccountStore, ClientRecord, Commit, Digests, Snapshot, Source, StoreError, model::Model};
+use otp_store::{AccountStore, ClientRecord, Commit, Digests, Record, Snapshot, Source, StoreError, model::Model};
 use otp_validation::{AccountVersion, Decision, Effect, UnixTime, UserId, UserName};
 use rand::{RngExt as _, rngs::StdRng};
 use tokio::{
@@ -204,6 +204,7 @@ impl AccountStore for SimStore {
         user: UserId,
         version: AccountVersion,
         decision: Decision,
+        _record: Record,
     ) -> Result<Commit, StoreError> {
         let (before, after, fate, early) = {
             let mut disk = lock(&self.disk);
@@ -242,6 +243,9 @@ impl AccountStore for SimStore {
         });
         answer.await.unwrap_or(Err(StoreError::WriterGone))
     }
+
+    /// What is told of decisions changes none of them.
+    fn record(&self, _record: Record) {}
 
     fn is_available(&self) -> bool {
         true

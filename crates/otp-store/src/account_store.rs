@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use otp_validation::{Account, AccountVersion, Decision, UnixTime, UserId, UserName};
 
-use crate::{ClientRecord, Commit, Digests, Source, Store, StoreError};
+use crate::{ClientRecord, Commit, Digests, Record, Source, Store, StoreError};
 
 /// An account as of one moment.
 #[derive(Debug)]
@@ -38,7 +38,11 @@ pub trait AccountStore: Clone + Send + Sync + 'static {
         user: UserId,
         version: AccountVersion,
         decision: Decision,
+        record: Record,
     ) -> impl Future<Output = Result<Commit, StoreError>> + Send;
+
+    /// As [`Store::record`].
+    fn record(&self, record: Record);
 
     /// As [`Store::is_available`].
     fn is_available(&self) -> bool;
@@ -82,8 +86,13 @@ impl AccountStore for Store {
         user: UserId,
         version: AccountVersion,
         decision: Decision,
+        record: Record,
     ) -> Result<Commit, StoreError> {
-        Self::commit(self, user, version, decision).await
+        Self::commit(self, user, version, decision, record).await
+    }
+
+    fn record(&self, record: Record) {
+        Self::record(self, record);
     }
 
     fn is_available(&self) -> bool {

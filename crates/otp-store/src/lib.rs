@@ -12,6 +12,7 @@
 //! | [`NewToken`], [`TokenRecord`], [`MissingUsers`] | tokens |
 //! | [`NewClient`], [`ClientRecord`], [`ClientSource`], [`ClientSecret`], [`ClientSettings`], [`MessageAuthenticatorRule`], [`Source`] | who may ask, and how they are found |
 //! | [`AccountStore`], [`Snapshot`] | what a service asks of a store: of this one, or of another |
+//! | [`DatabaseStatus`], [`DatabaseEngine`], [`Replication`], [`Standby`] | what keeps the rows, and how well |
 //! | [`Stats`] | figures |
 //! | [`StoreError`], [`Kind`], [`EngineError`], [`KeyId`] | what went wrong, and what to do about it |
 #![forbid(unsafe_code)]
@@ -36,6 +37,7 @@ mod route;
 mod seal;
 mod sql;
 mod sqlite;
+mod status;
 mod store;
 mod token;
 mod user;
@@ -52,6 +54,7 @@ pub use paths::Paths;
 pub use postgres::Postgres;
 pub use route::Source;
 pub use seal::KeyId;
+pub use status::{DatabaseEngine, DatabaseStatus, Replication, Standby};
 pub use store::{Stats, Store};
 pub use token::{MissingUsers, NewToken, TokenRecord};
 pub use user::{NewUser, UserRecord};

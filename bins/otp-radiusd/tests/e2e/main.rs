@@ -14,6 +14,7 @@
 mod campaign;
 mod clients;
 mod clock;
+mod cluster;
 mod crash;
 mod demo;
 mod disk;
@@ -30,6 +31,7 @@ mod qr;
 mod radclient;
 mod realm;
 mod responder;
+mod shared;
 mod small_disk;
 mod start;
 mod stream;

@@ -2,6 +2,7 @@
 
 pub(crate) mod auth;
 pub(crate) mod client;
+pub(crate) mod db;
 pub(crate) mod generate;
 pub(crate) mod init;
 pub(crate) mod kdc;

@@ -5,17 +5,20 @@
 
 mod batch;
 mod driver;
+mod file;
 mod lanes;
 mod rows;
 mod schema;
 mod servers;
 mod session;
+mod status;
 mod url;
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 pub(crate) use schema::{migrate, newest};
 pub(crate) use session::{Session, is_of_the_server, is_transient};
+pub(crate) use status::status;
 pub use url::Postgres;
 
 use crate::{

@@ -11,7 +11,7 @@
 //! | [`NewUser`], [`UserRecord`] | users |
 //! | [`NewToken`], [`TokenRecord`], [`MissingUsers`] | tokens |
 //! | [`NewClient`], [`ClientRecord`], [`ClientSource`], [`ClientSecret`], [`ClientSettings`], [`MessageAuthenticatorRule`], [`Source`] | who may ask, and how they are found |
-//! | [`AccountStore`], [`Snapshot`] | what a service asks of a store: of this one, or of another |
+//! | [`AccountStore`], [`Snapshot`], [`Freshness`] | what a service asks of a store: of this one, or of another |
 //! | [`Stats`] | figures |
 //! | [`StoreError`], [`Kind`], [`EngineError`], [`KeyId`] | what went wrong, and what to do about it |
 #![forbid(unsafe_code)]
@@ -19,6 +19,7 @@
 mod account;
 mod account_store;
 mod apply;
+mod cache;
 mod client;
 mod client_settings;
 mod commit;
@@ -41,7 +42,7 @@ mod token;
 mod user;
 mod value;
 
-pub use account_store::{AccountStore, Snapshot};
+pub use account_store::{AccountStore, Freshness, Snapshot};
 pub use client::{ClientRecord, ClientSecret, ClientSource, MessageAuthenticatorRule, NewClient};
 pub use client_settings::ClientSettings;
 pub use commit::{Accept, Commit};

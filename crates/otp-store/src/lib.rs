@@ -19,6 +19,10 @@
 mod account;
 mod account_store;
 mod apply;
+#[cfg_attr(
+    not(feature = "model"),
+    expect(unreachable_pub, reason = "simulations have it with the model")
+)]
 mod cache;
 mod client;
 mod client_settings;

@@ -11,8 +11,8 @@
 //! | [`NewUser`], [`UserRecord`] | users |
 //! | [`NewToken`], [`TokenRecord`], [`MissingUsers`] | tokens |
 //! | [`NewClient`], [`ClientRecord`], [`ClientSource`], [`ClientSecret`], [`ClientSettings`], [`MessageAuthenticatorRule`], [`Source`] | who may ask, and how they are found |
-//! | [`AccountStore`], [`Snapshot`] | what a service asks of a store: of this one, or of another |
 //! | [`DatabaseStatus`], [`DatabaseEngine`], [`Replication`], [`Standby`] | what keeps the rows, and how well |
+//! | [`AccountStore`], [`Snapshot`], [`Freshness`] | what a service asks of a store: of this one, or of another |
 //! | [`Stats`] | figures |
 //! | [`StoreError`], [`Kind`], [`EngineError`], [`KeyId`] | what went wrong, and what to do about it |
 #![forbid(unsafe_code)]
@@ -20,6 +20,11 @@
 mod account;
 mod account_store;
 mod apply;
+#[cfg_attr(
+    not(feature = "model"),
+    expect(unreachable_pub, reason = "simulations have it with the model")
+)]
+mod cache;
 mod client;
 mod client_settings;
 mod commit;
@@ -43,7 +48,7 @@ mod token;
 mod user;
 mod value;
 
-pub use account_store::{AccountStore, Snapshot};
+pub use account_store::{AccountStore, Freshness, Snapshot};
 pub use client::{ClientRecord, ClientSecret, ClientSource, MessageAuthenticatorRule, NewClient};
 pub use client_settings::ClientSettings;
 pub use commit::{Accept, Commit};

@@ -6,7 +6,7 @@ use std::{
 };
 
 use otp_validation::{AccountVersion, Decision, Effect, TokenId, UnixTime, UserId};
-use rand::CryptoRng;
+use rand::{CryptoRng, TryRng as _, rngs::SysRng};
 use tokio::sync::oneshot;
 use tracing::info;
 use zeroize::Zeroizing;
@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use crate::{
     Commit, Digests, Kind, Location, Paths, StoreError,
     apply::apply,
+    cache::Cache,
     commit::{Applied, Change, Counters, Job, accepted_token},
     engine::Engine,
     error::Fault,
@@ -37,6 +38,7 @@ struct Inner {
     secrets: Secrets,
     engine: Engine,
     routes: Routes,
+    cache: Cache,
     counters: Arc<Counters>,
 }
 
@@ -135,6 +137,7 @@ impl Store {
             secrets,
             engine,
             routes: Routes::default(),
+            cache: Cache::default(),
             counters,
         })))
     }
@@ -200,10 +203,13 @@ impl Store {
         if decision.effects.is_empty() && !self.needs_confirmation(accepts) {
             return Ok(Commit::durable(accepts));
         }
+        let becomes = self.next_version(version)?;
+        let effects = decision.effects.clone();
         let (reply, answer) = oneshot::channel();
         let change = Change {
             user,
             version,
+            becomes,
             effects: decision.effects,
         };
         self.0.engine.submit(Job {
@@ -211,7 +217,11 @@ impl Store {
             accepts,
             reply,
         })?;
-        answer.await.unwrap_or(Err(StoreError::WriterGone))
+        let committed = answer.await.unwrap_or(Err(StoreError::WriterGone));
+        self.0
+            .cache
+            .learn(user, version, becomes, &effects, committed.as_ref().ok());
+        committed
     }
 
     /// [`Store::commit`] for programs that decide one thing and leave: it waits in the calling thread, in a transaction of
@@ -230,11 +240,7 @@ impl Store {
         if decision.effects.is_empty() && !self.needs_confirmation(accepts) {
             return Ok(Commit::durable(accepts));
         }
-        match self.apply_alone(Change {
-            user,
-            version,
-            effects: decision.effects,
-        })? {
+        match self.apply_alone(user, version, decision.effects)? {
             Applied::Done => Ok(Commit::durable(accepts)),
             Applied::Conflict => Ok(Commit::Conflict),
         }
@@ -252,14 +258,22 @@ impl Store {
         version: AccountVersion,
         effects: Vec<Effect>,
     ) -> Result<Commit, StoreError> {
-        match self.apply_alone(Change {
-            user,
-            version,
-            effects,
-        })? {
+        match self.apply_alone(user, version, effects)? {
             Applied::Done => Ok(Commit::Recorded),
             Applied::Conflict => Ok(Commit::Conflict),
         }
+    }
+
+    /// The version after `version`.
+    ///
+    /// An embedded store has one history, so versions are counted. Where a fail-over can cut off the end of a history, a
+    /// version must never come up again in another one: it is drawn by lot.
+    fn next_version(&self, version: AccountVersion) -> Result<AccountVersion, StoreError> {
+        if !self.is_shared() {
+            return Ok(AccountVersion(version.0.wrapping_add(1)));
+        }
+        let lot = SysRng.try_next_u64().map_err(|_| StoreError::NoRandomness)?;
+        Ok(AccountVersion(lot.cast_signed()))
     }
 
     /// Whether an acceptance that repeats another has to wait for a commit, because the one that it repeats may be seen and
@@ -268,7 +282,20 @@ impl Store {
         accepts.is_some() && !self.0.engine.shows_durable_alone()
     }
 
-    fn apply_alone(&self, change: Change) -> Result<Applied, StoreError> {
+    fn apply_alone(
+        &self,
+        user: UserId,
+        version: AccountVersion,
+        effects: Vec<Effect>,
+    ) -> Result<Applied, StoreError> {
+        let becomes = self.next_version(version)?;
+        let change = Change {
+            user,
+            version,
+            becomes,
+            effects,
+        };
+        self.0.cache.forget(user);
         self.administer("committing", |transaction| Ok(apply(transaction, &change)??))
     }
 
@@ -367,6 +394,10 @@ impl Store {
 
     pub(crate) fn secrets(&self) -> &Secrets {
         &self.0.secrets
+    }
+
+    pub(crate) fn cache(&self) -> &Cache {
+        &self.0.cache
     }
 
     pub(crate) fn routes(&self) -> &Routes {

@@ -28,6 +28,7 @@ mod kinit;
 mod order;
 mod programs;
 mod qr;
+mod race;
 mod radclient;
 mod realm;
 mod responder;

@@ -6,7 +6,10 @@ use std::{
 };
 
 use otp_service::Clock as _;
-use otp_store::{AccountStore, ClientRecord, Commit, Digests, Record, Snapshot, Source, StoreError, model::Model};
+use otp_store::{
+    AccountStore, ClientRecord, Commit, Digests, Freshness, Record, Snapshot, Source, StoreError,
+    model::{Cache, Model},
+};
 use otp_validation::{AccountVersion, Decision, Effect, UnixTime, UserId, UserName};
 use rand::{RngExt as _, rngs::StdRng};
 use tokio::{
@@ -147,6 +150,8 @@ pub(crate) struct SimStore {
     disk: Arc<Mutex<Disk>>,
     work: Arc<Mutex<JoinSet<()>>>,
     kill: mpsc::UnboundedSender<()>,
+    /// What this daemon remembers, as the real store does.
+    cache: Arc<Cache>,
 }
 
 impl SimStore {
@@ -158,6 +163,7 @@ impl SimStore {
             disk,
             work: Arc::default(),
             kill,
+            cache: Arc::default(),
         }
     }
 
@@ -186,15 +192,32 @@ impl AccountStore for SimStore {
         self.digests.clone()
     }
 
-    async fn account(&self, name: &UserName) -> Result<Snapshot, StoreError> {
+    async fn account(&self, name: &UserName, freshness: Freshness) -> Result<Snapshot, StoreError> {
+        if freshness == Freshness::Any
+            && let Some(account) = self.cache.find(name.as_str())
+        {
+            return Ok(Snapshot {
+                account: Some(account),
+                taken_at: self.time().await?,
+                is_fresh: false,
+            });
+        }
         let snapshot = |disk: &mut Disk| Snapshot {
             account: disk.model.account(name),
             taken_at: disk.clock.as_ref().map(|clock| clock.now()),
+            is_fresh: true,
         };
-        self.read(snapshot).await
+        let snapshot = self.read(snapshot).await?;
+        if let Some(account) = &snapshot.account {
+            self.cache.keep(name.as_str(), account);
+        }
+        Ok(snapshot)
     }
 
     async fn time(&self) -> Result<Option<UnixTime>, StoreError> {
+        if lock(&self.disk).clock.is_none() {
+            return Ok(None);
+        }
         self.read(|disk| disk.clock.as_ref().map(|clock| clock.now()))
             .await
     }
@@ -211,6 +234,7 @@ impl AccountStore for SimStore {
             let early = disk.control == Control::AcknowledgesEarly;
             (disk.latency(), disk.latency(), disk.fate_of_commit(), early)
         };
+        let effects = decision.effects.clone();
         let (reply, answer) = oneshot::channel();
         let (disk, kill) = (Arc::clone(&self.disk), self.kill.clone());
         lock(&self.work).spawn(async move {
@@ -241,7 +265,11 @@ impl AccountStore for SimStore {
                 _ => committed,
             });
         });
-        answer.await.unwrap_or(Err(StoreError::WriterGone))
+        let committed = answer.await.unwrap_or(Err(StoreError::WriterGone));
+        let becomes = AccountVersion(version.0.saturating_add(1));
+        self.cache
+            .learn(user, version, becomes, &effects, committed.as_ref().ok());
+        committed
     }
 
     /// What is told of decisions changes none of them.

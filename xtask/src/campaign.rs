@@ -19,7 +19,7 @@ pub(crate) struct Campaign {
 }
 
 /// All campaigns.
-const CAMPAIGNS: [Campaign; 5] = [
+const CAMPAIGNS: [Campaign; 6] = [
     Campaign {
         name: "crash",
         variable: "CRASH_KILLS",
@@ -39,6 +39,11 @@ const CAMPAIGNS: [Campaign; 5] = [
         name: "full",
         variable: "FULL_ROUNDS",
         by_default: 500,
+    },
+    Campaign {
+        name: "race",
+        variable: "RACE_CODES",
+        by_default: 10_000,
     },
     Campaign {
         name: "clock",

@@ -37,6 +37,7 @@ Commands:
   crash [N]                        kill the daemon under load N times (default 200), also between commit and answer
   order [N]                        see N Accepts (default 5000) leave after the sync that covers them, by strace
   full [N]                         fill the file system and free it N times (default 500) while the daemon serves; appended, too
+  race [N]                         give N codes (default 10000) to two daemons at once, on PostgreSQL and on one file; appended, too
   clock [N]                        let the daemon's clock jump N times (default 1000), by libfaketime; appended, too
   disk [N]                         make the first N calls (default 60) of each kind to the disk fail, one in each run;
   sim [--seeds N] [--seed SEED] …  run the daemon on N seeds (default 10000) of an imagined world, or one of them twice;

@@ -10,7 +10,7 @@ pub(crate) struct Package {
 }
 
 /// Everything that the tests start or link.
-pub(crate) const REQUIRED: [Package; 19] = [
+pub(crate) const REQUIRED: [Package; 20] = [
     Package {
         name: "krb5-kdc",
         provides: "krb5kdc, kdb5_util",
@@ -58,6 +58,10 @@ pub(crate) const REQUIRED: [Package; 19] = [
     Package {
         name: "zbar-tools",
         provides: "zbarimg",
+    },
+    Package {
+        name: "postgresql",
+        provides: "initdb, postgres, psql",
     },
     Package {
         name: "strace",

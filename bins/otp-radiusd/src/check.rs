@@ -1,7 +1,7 @@
 //! `otp-radiusd --check`: would it start, and is there something to look at?
 
 use anyhow::{Context as _, bail};
-use otp_store::{ClientRecord, ClientSource, Store};
+use otp_store::{ClientRecord, ClientSource, Location, Store};
 
 use crate::{
     config::{Config, DEFAULT_FILE, KDC_PATIENCE, Transport},
@@ -18,16 +18,14 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<()> {
         None => println!("config     none ({DEFAULT_FILE} does not exist): the defaults hold"),
     }
     log::filter(&config.log)?;
-    let paths = config.paths();
-    let store = Store::open(&paths)?;
+    let location = config.location()?;
+    database(&location)?;
+    let store = Store::open(&location)?;
     store
         .check()
         .context("the store does not take a write, so nothing could be accepted")?;
-    println!(
-        "state      {} is sound and takes writes",
-        paths.state_dir.display()
-    );
-    println!("key        {}", paths.key_file.display());
+    println!("state      {} is sound and takes writes", location.name());
+    println!("key        {}", location.paths.key_file.display());
     let (users, clients) = (store.users()?, store.clients()?);
     let refused = listeners(config);
     println!("users      {}", users.len());
@@ -49,6 +47,39 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<()> {
         bail!("{refused} of {} listeners cannot be had", config.listen.len());
     }
     println!("ok");
+    Ok(())
+}
+
+/// Prints what keeps the rows, and what its promises rest on.
+fn database(location: &Location) -> anyhow::Result<()> {
+    let status = Store::status(location)?;
+    let settings: Vec<_> = status
+        .durability
+        .iter()
+        .map(|(name, value)| format!("{name} = {value}"))
+        .collect();
+    println!(
+        "database   {} {}, {}",
+        status.engine,
+        status.version,
+        settings.join(", ")
+    );
+    if let Some(server) = &status.server {
+        println!("server     {server}");
+    }
+    if let Some(replication) = &status.replication {
+        println!("standbys   {}", replication);
+    }
+    let is_exempt = location
+        .database
+        .as_ref()
+        .is_some_and(|database| database.accept_lost_commits);
+    if is_exempt {
+        println!(
+            "warning: accept_lost_commits: if this database fails over without its last commits, codes that were accepted \
+             before are accepted again"
+        );
+    }
     Ok(())
 }
 

@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::config::{Config, ConfigError, Transport};
+use crate::{
+    config::{Config, ConfigError, Transport},
+    database::DatabaseUrl,
+};
 
 const AFTER_HELP: &str = "\
 Files (defaults):
@@ -73,6 +76,24 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE", env = "OTP_RADIUSD_KEY_FILE")]
     key_file: Option<PathBuf>,
 
+    /// PostgreSQL database that several machines share, e.g. postgresql://otp@127.0.0.1/otp; overrides the configuration. A URL
+    /// with a password belongs into a file.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "OTP_RADIUSD_DATABASE",
+        conflicts_with = "database_file"
+    )]
+    database: Option<String>,
+
+    /// File (mode 0600) whose first line is the URL of the database; overrides the configuration.
+    #[arg(long, value_name = "FILE", env = "OTP_RADIUSD_DATABASE_FILE")]
+    database_file: Option<PathBuf>,
+
+    /// Work on a database that may lose acknowledged commits when it fails over: codes may then be accepted twice.
+    #[arg(long)]
+    accept_lost_commits: bool,
+
     /// Listen here, and only here: unix:/path or udp://address:port. May be repeated.
     #[arg(long, value_name = "LISTENER")]
     listen: Vec<Transport>,
@@ -89,6 +110,12 @@ impl Options {
             config.state_dir = state_dir;
         }
         config.key_file = self.key_file.or(config.key_file);
+        let database = &mut config.postgresql;
+        if self.database.is_some() || self.database_file.is_some() {
+            database.url = self.database.map(DatabaseUrl::from);
+            database.url_file = self.database_file;
+        }
+        database.accept_lost_commits |= self.accept_lost_commits;
         if !self.listen.is_empty() {
             config.listen = self.listen;
         }

@@ -2,16 +2,20 @@
 
 use std::{
     fmt, fs, io,
+    marker::PhantomData,
     net::SocketAddr,
     path::{Path, PathBuf},
     str::FromStr,
     time::Duration,
 };
 
+use otp_store::Location;
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
 };
+
+use crate::database::{DatabaseError, PostgresqlConfig};
 
 /// Where the configuration is looked for if nobody says otherwise.
 pub(crate) const DEFAULT_FILE: &str = "/etc/otp-radiusd/otp-radiusd.toml";
@@ -40,6 +44,9 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// File with the key that seals secrets; `seal.key` in the state directory unless set.
     pub key_file: Option<PathBuf>,
+    /// A database that several machines share, in place of the one in the state directory.
+    #[serde(deserialize_with = "table")]
+    pub postgresql: PostgresqlConfig,
     /// Where to listen.
     pub listen: Vec<Transport>,
     /// Permissions of UNIX sockets, as in `chmod`.
@@ -49,7 +56,7 @@ pub struct Config {
     /// For how many seconds a password that was right need not be hashed again; 0, the default, for never.
     pub password_cache_s: CacheSeconds,
     /// What is logged, and how.
-    #[serde(deserialize_with = "log_table")]
+    #[serde(deserialize_with = "table")]
     pub log: LogConfig,
     /// The file that this was read from.
     #[serde(skip)]
@@ -61,6 +68,7 @@ impl Default for Config {
         Self {
             state_dir: PathBuf::from("/var/lib/otp-radiusd"),
             key_file: None,
+            postgresql: PostgresqlConfig::default(),
             listen: vec![
                 Transport::Unix(PathBuf::from("/run/otp-radiusd/kdc.socket")),
                 Transport::Udp(SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, 1812))),
@@ -85,21 +93,21 @@ pub struct LogConfig {
 }
 
 /// Reads a table and nothing else: derived code also takes an array for one, its values in the order of the keys.
-fn log_table<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LogConfig, D::Error> {
-    struct Table;
+fn table<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    struct Table<T>(PhantomData<T>);
 
-    impl<'de> Visitor<'de> for Table {
-        type Value = LogConfig;
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Table<T> {
+        type Value = T;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("a table such as [log]")
         }
 
-        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<LogConfig, A::Error> {
-            LogConfig::deserialize(MapAccessDeserializer::new(map))
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(map))
         }
     }
-    deserializer.deserialize_map(Table)
+    deserializer.deserialize_map(Table(PhantomData))
 }
 
 /// The shape of log lines on standard error.
@@ -287,6 +295,9 @@ pub enum ConfigError {
         /// The file.
         path: PathBuf,
     },
+    /// The table `[postgresql]`, or the options in its place, lead to no database.
+    #[error("the database of `[postgresql]` cannot be used")]
+    Database(#[from] DatabaseError),
 }
 
 impl Config {
@@ -328,8 +339,16 @@ impl Config {
         }
     }
 
+    /// Where the store is.
+    pub(crate) fn location(&self) -> Result<Location, ConfigError> {
+        Ok(Location {
+            paths: self.paths(),
+            database: self.postgresql.database()?,
+        })
+    }
+
     /// The files of the store.
-    pub(crate) fn paths(&self) -> otp_store::Paths {
+    fn paths(&self) -> otp_store::Paths {
         let paths = otp_store::Paths::new(&self.state_dir);
         match &self.key_file {
             Some(key_file) => paths.with_key_file(key_file),
@@ -381,6 +400,8 @@ mod tests {
         ("socket_mode = \"999\"", &["octal"]),
         ("socket_mode = \"+600\"", &["octal"]),
         ("log = [\"json\"]", &["line 1", "a table such as [log]"]),
+        ("postgresql = [\"otp\"]", &["line 1", "a table such as"]),
+        ("[postgresql]\nurls = \"x\"", &["line 2", "urls", "url_file"]),
         ("socket_mode = \"0\"", &["locks out the owner", "0600"]),
         ("deadline_ms = 5", &["100..=30000"]),
         ("deadline_ms = \"4s\"", &["line 1"]),

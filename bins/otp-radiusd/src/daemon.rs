@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use otp_service::{PasswordCache, Service, SystemClock};
-use otp_store::{ClientRecord, ClientSource, MessageAuthenticatorRule, Store};
+use otp_store::{ClientRecord, ClientSource, Location, MessageAuthenticatorRule, Store};
 use rand::{TryRng as _, rngs::SysRng};
 use tracing::{debug, error, info, warn};
 
@@ -18,7 +18,9 @@ use crate::{
 
 /// Runs until SIGTERM or SIGINT.
 pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
-    let store = Store::open(&config.paths())?;
+    let location = config.location()?;
+    warn_of_lost_commits(&location);
+    let store = Store::open(&location)?;
     store
         .check()
         .context("the store does not take a write, so nothing could be accepted")?;
@@ -30,6 +32,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let watch = tokio::spawn(watch(radius.service().clone()));
     info!(
         state = %config.state_dir.display(),
+        database = location.database.as_ref().map(ToString::to_string),
         config = config.file.as_ref().map(|file| file.display().to_string()),
         version = env!("CARGO_PKG_VERSION"),
         "ready"
@@ -87,6 +90,21 @@ pub(crate) fn radius<R: Reporter>(service: Service, reporter: R) -> anyhow::Resu
 }
 
 const NO_RANDOMNESS: &str = "the operating system gives no randomness";
+
+/// A promise that was given up is named at every start, so that nobody forgets it.
+fn warn_of_lost_commits(location: &Location) {
+    if let Some(database) = location
+        .database
+        .as_ref()
+        .filter(|database| database.accept_lost_commits)
+    {
+        warn!(
+            database = %database,
+            "LOST COMMITS ARE ACCEPTED: if this database fails over without its last commits, codes that were accepted before \
+             are accepted again; replicate synchronously and take `accept_lost_commits` away"
+        );
+    }
+}
 
 /// A weakened client is named at every start, so that nobody forgets it.
 pub(crate) fn warn_of_exemptions(store: &Store) -> anyhow::Result<()> {

@@ -5,6 +5,7 @@ mod check;
 mod cli;
 mod config;
 mod daemon;
+mod database;
 mod demo;
 mod generate;
 mod listeners;
@@ -19,6 +20,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 pub use cli::Cli;
 pub use config::{Config, ConfigError, LogFormat, Transport};
+pub use database::{DatabaseError, DatabaseUrl, PostgresqlConfig};
 pub use radius::{KDC_CLIENT, Radius, RadiusClient};
 pub use report::{Decided, Reporter};
 

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     Exit,
-    commands::{auth, client, generate, init, kdc, token, user},
+    commands::{audit, auth, client, db, generate, init, kdc, token, user, why},
     context::Context,
     failure::Failure,
 };
@@ -84,6 +84,29 @@ pub(crate) struct Global {
         help_heading = "Global options"
     )]
     pub(crate) key_file: Option<PathBuf>,
+    /// PostgreSQL database that several machines share, in place of the one in the state directory, e.g.
+    /// postgresql://otp@127.0.0.1/otp. A URL with a password belongs into a file.
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "OTP_RADIUSD_DATABASE",
+        conflicts_with = "database_file",
+        help_heading = "Global options"
+    )]
+    pub(crate) database: Option<String>,
+    /// File whose first line is the URL of the database; only its owner may read it.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "OTP_RADIUSD_DATABASE_FILE",
+        help_heading = "Global options"
+    )]
+    pub(crate) database_file: Option<PathBuf>,
+    /// Work on a database that may lose acknowledged commits when it fails over.
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) accept_lost_commits: bool,
     /// Print results and diagnostics as JSON, one object a line.
     #[arg(long, global = true, help_heading = "Global options")]
     pub(crate) json: bool,
@@ -121,6 +144,10 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Client(client::Command),
     Auth(auth::Auth),
+    Audit(audit::Audit),
+    Why(why::Why),
+    #[command(subcommand)]
+    Db(db::Command),
     #[command(subcommand)]
     Kdc(kdc::Command),
     Completions(generate::Completions),
@@ -135,6 +162,9 @@ impl Command {
             Self::Token(command) => command.run(context),
             Self::Client(command) => command.run(context),
             Self::Auth(command) => command.run(context),
+            Self::Audit(command) => command.run(context),
+            Self::Why(command) => command.run(context),
+            Self::Db(command) => command.run(context),
             Self::Kdc(command) => command.run(context),
             Self::Completions(command) => command.run(context),
             Self::Man(command) => command.run(context),

@@ -1,8 +1,11 @@
 //! What every command works with: its I/O, the global options, and the two ways of saying things.
 
-use std::{io, io::Write};
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
 
-use otp_store::{Paths, Store, StoreError};
+use otp_store::{Location, Paths, Postgres, Store, StoreError};
 use otp_validation::UnixTime;
 use serde::Serialize;
 use serde_json::json;
@@ -19,14 +22,56 @@ use crate::{
 /// A command's surroundings.
 pub(crate) struct Context {
     pub(crate) io: Io,
-    /// Where the state is.
-    pub(crate) paths: Paths,
+    /// The files of the state.
+    paths: Paths,
+    database: Database,
     /// Whether results and diagnostics are JSON.
     pub(crate) json: bool,
     /// Colour of standard output.
     pub(crate) out: Paint,
     /// Colour of standard error.
     err: Paint,
+}
+
+/// The options that name a database.
+struct Database {
+    url: Option<String>,
+    file: Option<PathBuf>,
+    accept_lost_commits: bool,
+}
+
+impl Database {
+    fn named(&self) -> Result<Option<Postgres>, Failure> {
+        let mut database = match (&self.url, &self.file) {
+            (None, None) => return Ok(None),
+            (Some(url), _) => {
+                let database: Postgres = url.parse()?;
+                if database.has_password() {
+                    return Err(
+                        Failure::usage("the URL of the database holds a password").with_remedy(
+                            "write the URL into a file with mode 0600 and name that with --database-file",
+                        ),
+                    );
+                }
+                database
+            }
+            (None, Some(file)) => Postgres::read(file)?,
+        };
+        database.accept_lost_commits = self.accept_lost_commits;
+        Ok(Some(database))
+    }
+}
+
+/// What the store says of its files, with what to do about those that cannot be seen.
+pub(crate) fn of_the_state(error: StoreError) -> Failure {
+    // The state belongs to the user who runs the daemon.
+    let is_hidden =
+        matches!(&error, StoreError::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied);
+    let failure = Failure::from(error);
+    if !is_hidden {
+        return failure;
+    }
+    failure.with_remedy("run the command as the user who runs the daemon, e.g. sudo -u otp-radiusd otpctl …")
 }
 
 impl Context {
@@ -47,23 +92,32 @@ impl Context {
         Self {
             io,
             paths,
+            database: Database {
+                url: global.database.clone(),
+                file: global.database_file.clone(),
+                accept_lost_commits: global.accept_lost_commits,
+            },
             json: global.json,
             out,
             err,
         }
     }
 
+    /// Where the store is.
+    pub(crate) fn location(&self) -> Result<Location, Failure> {
+        Ok(Location {
+            paths: self.paths.clone(),
+            database: self.database.named()?,
+        })
+    }
+
     /// Opens the store.
     pub(crate) fn store(&self) -> Result<Store, Failure> {
-        Store::open(&self.paths).map_err(|error| {
-            // The state belongs to the user who runs the daemon.
-            let is_hidden = matches!(&error, StoreError::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied);
-            let failure = Failure::from(error);
-            if !is_hidden {
-                return failure;
-            }
-            failure.with_remedy("run the command as the user who runs the daemon, e.g. sudo -u otp-radiusd otpctl …")
-        })
+        let store = Store::open(self.location()?).map_err(of_the_state)?;
+        if let Some(person) = &self.io.on_behalf_of {
+            store.on_behalf_of(person);
+        }
+        Ok(store)
     }
 
     pub(crate) fn now(&self) -> UnixTime {

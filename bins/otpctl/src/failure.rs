@@ -101,9 +101,10 @@ impl From<StoreError> for Failure {
 
 fn exit_of(error: &StoreError) -> Exit {
     match error {
-        StoreError::AlreadyInitialised { .. } | StoreError::Exists { .. } | StoreError::NotFound { .. } => {
-            Exit::Object
-        }
+        StoreError::AlreadyInitialised { .. }
+        | StoreError::DatabaseInUse { .. }
+        | StoreError::Exists { .. }
+        | StoreError::NotFound { .. } => Exit::Object,
         StoreError::Invalid { .. } | StoreError::OutOfRange { .. } => Exit::Data,
         StoreError::Batch { source, .. } => exit_of(source),
         _ => Exit::Store,

@@ -20,9 +20,7 @@ impl Progress {
     pub(crate) fn of(context: &Context, steps: usize, doing: &'static str) -> Self {
         let bar = bar(context, steps);
         // A template that does not parse would be a defect of this function, and leaves the usual one.
-        if let Ok(style) =
-            ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len}, {eta} left")
-        {
+        if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len}") {
             bar.set_style(style);
         }
         bar.set_message(doing);
@@ -40,6 +38,11 @@ impl Progress {
             bar.enable_steady_tick(TICK);
         }
         Self(bar)
+    }
+
+    /// So many steps are done altogether.
+    pub(crate) fn reach(&self, steps: u64) {
+        self.0.set_position(steps);
     }
 
     /// One step is done.

@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroUsize, sync::Arc, thread, time::Duration};
 
-use otp_store::{AccountStore, Commit, Snapshot, Store, StoreError};
+use otp_store::{AccountStore, Commit, Freshness, Store, StoreError};
 use otp_validation::{
     Account, Attempt, Channel, Client, Decision, PacketDigest, Progress, Reason, TokenId, UnixTime, UserName,
     decide,
@@ -197,9 +197,12 @@ impl<S: AccountStore> Service<S> {
         client: &Client,
         inquiry: &mut Inquiry,
     ) -> Result<Settled, StoreError> {
+        let mut freshness = Freshness::Any;
         for round in 0..ROUNDS {
             // The clock is read anew in every round: a decision is about the moment at which it is committed.
-            let (account, now) = self.snapshot(name).await?;
+            let (account, now, is_fresh) = self.snapshot(name, freshness).await?;
+            // Whatever comes of this round, the next one is for looking closely.
+            freshness = Freshness::Fresh;
             let Some(account) = account else {
                 return Ok(Settled::UnknownUser);
             };
@@ -208,6 +211,10 @@ impl<S: AccountStore> Service<S> {
                 debug!(round, "others of this user came first; deciding again");
                 continue;
             };
+            if decision.effects.is_empty() && !is_fresh {
+                // Nothing would be compared with what is there now.
+                continue;
+            }
             let (reason, token) = (decision.reason, decision.token);
             let took = self.clock.elapsed().saturating_sub(presented.began);
             let record = asked.decided(&account, &decision, now, took, round);
@@ -229,14 +236,19 @@ impl<S: AccountStore> Service<S> {
     }
 
     /// The account and the time of the decision, by a clock that has not gone back under what is remembered.
-    async fn snapshot(&self, name: &UserName) -> Result<(Option<Account>, UnixTime), StoreError> {
+    async fn snapshot(
+        &self,
+        name: &UserName,
+        mut freshness: Freshness,
+    ) -> Result<(Option<Account>, UnixTime, bool), StoreError> {
         loop {
             let asked = self.clock.elapsed();
-            let Snapshot { account, taken_at } = self.store.account(name).await?;
-            let reading = self.reading(asked, taken_at);
+            let snapshot = self.store.account(name, freshness).await?;
+            let reading = self.reading(asked, snapshot.taken_at);
             if self.watch.is_onward(reading) {
-                return Ok((account, reading.time));
+                return Ok((snapshot.account, reading.time, snapshot.is_fresh));
             }
+            freshness = Freshness::Fresh;
             self.watch.settle(&self.store, reading).await?;
         }
     }

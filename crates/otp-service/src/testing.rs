@@ -9,7 +9,9 @@ use std::{
 };
 
 use otp_core::{Digits, Hotp, HotpState, TokenKey, hotp};
-use otp_store::{AccountStore, ClientRecord, Commit, Digests, Record, Snapshot, Source, StoreError, model::Model};
+use otp_store::{
+    AccountStore, ClientRecord, Commit, Digests, Freshness, Record, Snapshot, Source, StoreError, model::Model,
+};
 use otp_validation::{
     AccountVersion, Client, ClientId, Decision, PacketDigest, PasswordHash, TokenMode, UnixTime, UserId,
     UserName,
@@ -44,11 +46,12 @@ impl AccountStore for ModelStore {
         self.model().digests()
     }
 
-    async fn account(&self, name: &UserName) -> Result<Snapshot, StoreError> {
+    async fn account(&self, name: &UserName, _: Freshness) -> Result<Snapshot, StoreError> {
         let account = self.model().account(name);
         Ok(Snapshot {
             account,
             taken_at: *self.time.lock().unwrap(),
+            is_fresh: true,
         })
     }
 

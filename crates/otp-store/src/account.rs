@@ -43,7 +43,11 @@ impl Store {
                 }
             }
             let taken_at = transaction.clock()?;
-            Ok(Snapshot { account, taken_at })
+            Ok(Snapshot {
+                account,
+                taken_at,
+                is_fresh: true,
+            })
         })
     }
 }

@@ -16,6 +16,18 @@ pub struct Snapshot {
     /// `None` if whoever uses the store is on its machine, and so has the same clock. Where several machines share a store,
     /// theirs may differ: what one of them remembers for seconds, another would take for hours.
     pub taken_at: Option<UnixTime>,
+    /// Whether it was read just now. If not, others may have changed the account since: then only a decision whose effects
+    /// are committed counts, because they are compared with what is there.
+    pub is_fresh: bool,
+}
+
+/// How old a snapshot may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// As it is remembered from the last look or commit of this process, if it is.
+    Any,
+    /// As it is now.
+    Fresh,
 }
 
 /// What validation needs of a store: snapshots, commits, and the clients that may ask.
@@ -26,8 +38,12 @@ pub trait AccountStore: Clone + Send + Sync + 'static {
     /// The store's keyed digests.
     fn digests(&self) -> Digests;
 
-    /// As [`Store::account`], and when.
-    fn account(&self, name: &UserName) -> impl Future<Output = Result<Snapshot, StoreError>> + Send;
+    /// As [`Store::account`], and when; or what is remembered of it.
+    fn account(
+        &self,
+        name: &UserName,
+        freshness: Freshness,
+    ) -> impl Future<Output = Result<Snapshot, StoreError>> + Send;
 
     /// The time by the store's own clock, as in [`Snapshot::taken_at`].
     fn time(&self) -> impl Future<Output = Result<Option<UnixTime>, StoreError>> + Send;
@@ -69,9 +85,25 @@ impl AccountStore for Store {
         Self::digests(self)
     }
 
-    async fn account(&self, name: &UserName) -> Result<Snapshot, StoreError> {
+    async fn account(&self, name: &UserName, freshness: Freshness) -> Result<Snapshot, StoreError> {
+        if freshness == Freshness::Any
+            && let Some(account) = self.cache().find(name.as_str())
+        {
+            return Ok(Snapshot {
+                account: Some(account),
+                taken_at: self.time().await?,
+                is_fresh: false,
+            });
+        }
         let name = name.clone();
-        self.off_runtime(move |store| store.snapshot(&name)).await
+        self.off_runtime(move |store| {
+            let snapshot = store.snapshot(&name)?;
+            if let Some(account) = &snapshot.account {
+                store.cache().keep(name.as_str(), account);
+            }
+            Ok(snapshot)
+        })
+        .await
     }
 
     async fn time(&self) -> Result<Option<UnixTime>, StoreError> {

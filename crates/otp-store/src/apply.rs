@@ -1,8 +1,6 @@
 //! Effects inside of a transaction, one statement each.
 
-use otp_validation::{
-    Acceptance, AccountVersion, Effect, Lockout, PacketDigest, TokenId, Twin, UnixTime, UserId,
-};
+use otp_validation::{Acceptance, Effect, Lockout, PacketDigest, TokenId, Twin, UnixTime, UserId};
 
 use crate::{
     StoreError,
@@ -32,7 +30,7 @@ pub(crate) fn apply(transaction: Sql<'_>, change: &Change) -> Result<Result<Appl
 }
 
 fn apply_effects(transaction: Sql<'_>, change: &Change) -> Result<Applied, Fault> {
-    if !move_version(transaction, change.user, change.version)? {
+    if !move_version(transaction, change)? {
         return Ok(Applied::Conflict);
     }
     for effect in &change.effects {
@@ -44,10 +42,12 @@ fn apply_effects(transaction: Sql<'_>, change: &Change) -> Result<Applied, Fault
 }
 
 /// The account moves on from `version`; `false` if it is not there (any more).
-fn move_version(transaction: Sql<'_>, user: UserId, version: AccountVersion) -> Result<bool, Fault> {
-    let next = transaction.next_version();
-    let statement = format!("UPDATE accounts SET version = {next} WHERE user_id = ?1 AND version = ?2");
-    Ok(transaction.execute(&statement, values![user.0, version.0])? == 1)
+fn move_version(transaction: Sql<'_>, change: &Change) -> Result<bool, Fault> {
+    let moved = transaction.execute(
+        "UPDATE accounts SET version = ?3 WHERE user_id = ?1 AND version = ?2",
+        values![change.user.0, change.version.0, change.becomes.0],
+    )?;
+    Ok(moved == 1)
 }
 
 fn apply_effect(transaction: Sql<'_>, change: &Change, effect: &Effect) -> Result<Applied, Fault> {

@@ -79,7 +79,10 @@ pub(crate) fn accepted_token(decision: &Decision) -> Result<Option<TokenId>, Sto
 #[derive(Debug)]
 pub(crate) struct Change {
     pub(crate) user: UserId,
+    /// The version that the effects were decided on …
     pub(crate) version: AccountVersion,
+    /// … and the one that the account gets by them.
+    pub(crate) becomes: AccountVersion,
     pub(crate) effects: Vec<Effect>,
 }
 

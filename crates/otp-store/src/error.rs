@@ -116,6 +116,14 @@ pub enum StoreError {
         /// What is wrong with it.
         why: String,
     },
+    /// Others may read the file that holds the URL of the database.
+    #[error("{0}, which leads to the database, may be read by others (mode {mode:04o}); run `chmod 600 {0}`", .path.display())]
+    DatabaseFilePermissions {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
     /// There is no store in the database that the URL leads to.
     #[error("there is no store in {database}; run `otpctl init --database URL`")]
     NoStoreInDatabase {

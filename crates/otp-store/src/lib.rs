@@ -11,7 +11,8 @@
 //! | [`NewUser`], [`UserRecord`] | users |
 //! | [`NewToken`], [`TokenRecord`], [`MissingUsers`] | tokens |
 //! | [`NewClient`], [`ClientRecord`], [`ClientSource`], [`ClientSecret`], [`ClientSettings`], [`MessageAuthenticatorRule`], [`Source`] | who may ask, and how they are found |
-//! | [`AccountStore`], [`Snapshot`] | what a service asks of a store: of this one, or of another |
+//! | [`DatabaseStatus`], [`DatabaseEngine`], [`Replication`], [`Standby`] | what keeps the rows, and how well |
+//! | [`AccountStore`], [`Snapshot`], [`Freshness`] | what a service asks of a store: of this one, or of another |
 //! | [`Record`], [`DecisionFacts`], [`Spent`], [`FailureFacts`] | what the audit trail keeps of a decision |
 //! | [`AuditEntry`], [`Head`], [`ChainId`], [`Link`], [`Verification`], [`Broken`], [`Break`] | the audit trail, and whether it is whole |
 //! | [`Stats`] | figures |
@@ -22,6 +23,11 @@ mod account;
 mod account_store;
 mod apply;
 mod audit;
+#[cfg_attr(
+    not(feature = "model"),
+    expect(unreachable_pub, reason = "simulations have it with the model")
+)]
+mod cache;
 mod client;
 mod client_settings;
 mod commit;
@@ -39,12 +45,13 @@ mod route;
 mod seal;
 mod sql;
 mod sqlite;
+mod status;
 mod store;
 mod token;
 mod user;
 mod value;
 
-pub use account_store::{AccountStore, Snapshot};
+pub use account_store::{AccountStore, Freshness, Snapshot};
 pub use audit::{
     AuditEntry, Break, Broken, ChainId, DecisionFacts, FailureFacts, Head, HeadError, LONGEST_RECORD, Link,
     Record, Spent, Verification,
@@ -59,6 +66,7 @@ pub use paths::Paths;
 pub use postgres::Postgres;
 pub use route::Source;
 pub use seal::KeyId;
+pub use status::{DatabaseEngine, DatabaseStatus, Replication, Standby};
 pub use store::{Stats, Store};
 pub use token::{MissingUsers, NewToken, TokenRecord};
 pub use user::{NewUser, UserRecord};

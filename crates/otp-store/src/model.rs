@@ -18,6 +18,8 @@ use crate::{
 /// For how many seconds acceptances are kept at least, as in the real ones.
 const ACCEPTANCES_LIVE: u64 = 300;
 
+pub use crate::cache::Cache;
+
 /// Users, tokens, clients and replay state in memory. A clone is a copy of its own.
 #[derive(Clone, Debug)]
 pub struct Model {

@@ -152,10 +152,8 @@ impl Sql<'_> {
         }
     }
 
-    /// What an account's version becomes when an administrator changes the account.
-    ///
-    /// An embedded store has one history, so versions are counted. Where a fail-over can cut off the end of a history, a
-    /// version must never come up again in another one: it is drawn by lot.
+    /// What an account's version becomes when an administrator changes the account, in the way of
+    /// [`Store::next_version`](crate::Store).
     pub(crate) fn next_version(&self) -> &'static str {
         match self {
             Self::Sqlite(_) => "version + 1",

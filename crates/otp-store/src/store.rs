@@ -6,7 +6,7 @@ use std::{
 };
 
 use otp_validation::{AccountVersion, Decision, Effect, TokenId, UnixTime, UserId};
-use rand::CryptoRng;
+use rand::{CryptoRng, TryRng as _, rngs::SysRng};
 use tokio::sync::oneshot;
 use tracing::info;
 use zeroize::Zeroizing;
@@ -15,6 +15,7 @@ use crate::{
     Commit, Digests, Kind, Location, Paths, Record, StoreError,
     apply::apply,
     audit::{Actor, Deed, Tail, Trail},
+    cache::Cache,
     commit::{Applied, Change, Counters, Job, accepted_token},
     engine::Engine,
     error::Fault,
@@ -39,6 +40,7 @@ struct Inner {
     secrets: Secrets,
     engine: Engine,
     routes: Routes,
+    cache: Cache,
     counters: Arc<Counters>,
     trail: Arc<Trail>,
     actor: Actor,
@@ -141,6 +143,7 @@ impl Store {
             secrets,
             engine,
             routes: Routes::default(),
+            cache: Cache::default(),
             counters,
             trail,
             actor: Actor::default(),
@@ -220,10 +223,13 @@ impl Store {
             self.record(record);
             return Ok(Commit::durable(accepts));
         }
+        let becomes = self.next_version(version)?;
+        let effects = decision.effects.clone();
         let (reply, answer) = oneshot::channel();
         let change = Change {
             user,
             version,
+            becomes,
             effects: decision.effects,
         };
         self.0.engine.submit(Job {
@@ -232,7 +238,11 @@ impl Store {
             accepts,
             reply,
         })?;
-        answer.await.unwrap_or(Err(StoreError::WriterGone))
+        let committed = answer.await.unwrap_or(Err(StoreError::WriterGone));
+        self.0
+            .cache
+            .learn(user, version, becomes, &effects, committed.as_ref().ok());
+        committed
     }
 
     /// [`Store::commit`] for programs that decide one thing and leave: it waits in the calling thread, in a transaction of
@@ -253,19 +263,10 @@ impl Store {
             self.record(record);
             return Ok(Commit::durable(accepts));
         }
-        let change = Change {
-            user,
-            version,
-            effects: decision.effects,
-        };
-        let applied = self.administer("committing", |transaction| {
-            let applied = apply(transaction, &change)??;
-            if applied == Applied::Done {
-                let mut tail = Tail::claim(transaction)?;
-                tail.append(transaction, &self.secrets().digests, &record)?;
-                tail.release(transaction)?;
-            }
-            Ok(applied)
+        let applied = self.apply_alone(user, version, decision.effects, |transaction, _| {
+            let mut tail = Tail::claim(transaction)?;
+            tail.append(transaction, &self.secrets().digests, &record)?;
+            tail.release(transaction)
         })?;
         match applied {
             Applied::Done => Ok(Commit::durable(accepts)),
@@ -285,23 +286,14 @@ impl Store {
         version: AccountVersion,
         effects: Vec<Effect>,
     ) -> Result<Commit, StoreError> {
-        let change = Change {
-            user,
-            version,
-            effects,
-        };
-        let applied = self.administer("committing", |transaction| {
-            let applied = apply(transaction, &change)??;
-            if applied == Applied::Done {
-                let token = change.effects.iter().find_map(|effect| match effect {
-                    Effect::Consume { token, .. } | Effect::Activate { token } => Some(*token),
-                    _ => None,
-                });
-                let name = token.map(|id| token::full_name(transaction, id)).transpose()?;
-                let proven = Deed::on_token("token-proven", name.as_deref().unwrap_or_default());
-                self.log(transaction, &proven)?;
-            }
-            Ok(applied)
+        let applied = self.apply_alone(user, version, effects, |transaction, effects| {
+            let token = effects.iter().find_map(|effect| match effect {
+                Effect::Consume { token, .. } | Effect::Activate { token } => Some(*token),
+                _ => None,
+            });
+            let name = token.map(|id| token::full_name(transaction, id)).transpose()?;
+            let proven = Deed::on_token("token-proven", name.as_deref().unwrap_or_default());
+            self.log(transaction, &proven)
         })?;
         match applied {
             Applied::Done => Ok(Commit::Recorded),
@@ -309,10 +301,47 @@ impl Store {
         }
     }
 
+    /// The version after `version`.
+    ///
+    /// An embedded store has one history, so versions are counted. Where a fail-over can cut off the end of a history, a
+    /// version must never come up again in another one: it is drawn by lot.
+    fn next_version(&self, version: AccountVersion) -> Result<AccountVersion, StoreError> {
+        if !self.is_shared() {
+            return Ok(AccountVersion(version.0.wrapping_add(1)));
+        }
+        let lot = SysRng.try_next_u64().map_err(|_| StoreError::NoRandomness)?;
+        Ok(AccountVersion(lot.cast_signed()))
+    }
+
     /// Whether an acceptance that repeats another has to wait for a commit, because the one that it repeats may be seen and
     /// yet be lost.
     fn needs_confirmation(&self, accepts: Option<TokenId>) -> bool {
         accepts.is_some() && !self.0.engine.shows_durable_alone()
+    }
+
+    /// Applies effects, and records what they are if they could be applied.
+    fn apply_alone(
+        &self,
+        user: UserId,
+        version: AccountVersion,
+        effects: Vec<Effect>,
+        record: impl FnOnce(Sql<'_>, &[Effect]) -> Result<(), Fault>,
+    ) -> Result<Applied, StoreError> {
+        let becomes = self.next_version(version)?;
+        let change = Change {
+            user,
+            version,
+            becomes,
+            effects,
+        };
+        self.0.cache.forget(user);
+        self.administer("committing", |transaction| {
+            let applied = apply(transaction, &change)??;
+            if applied == Applied::Done {
+                record(transaction, &change.effects)?;
+            }
+            Ok(applied)
+        })
     }
 
     /// When the newest of the remembered verdicts was given, by the clock of that time.
@@ -423,6 +452,10 @@ impl Store {
     /// Tells the writer of records that wait.
     pub(crate) fn wake_writer(&self) {
         self.0.engine.wake();
+    }
+
+    pub(crate) fn cache(&self) -> &Cache {
+        &self.0.cache
     }
 
     pub(crate) fn routes(&self) -> &Routes {

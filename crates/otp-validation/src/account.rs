@@ -83,7 +83,7 @@ impl fmt::Debug for PasswordHash {
 }
 
 /// Who logs in.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct User {
     /// The store's number.
     pub id: UserId,
@@ -142,7 +142,7 @@ impl TokenMode {
 }
 
 /// Something that shows one-time passwords.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Token {
     /// The store's number.
     pub id: TokenId,
@@ -208,7 +208,7 @@ impl Acceptance {
 }
 
 /// Everything about one user that a decision may depend on, as of one moment.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Account {
     /// The user.
     pub user: User,

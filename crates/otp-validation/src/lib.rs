@@ -16,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod advance;
 mod decide;
 mod effect;
 mod enrol;

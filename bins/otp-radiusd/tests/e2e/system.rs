@@ -1,8 +1,10 @@
 //! The built programs on a state directory of their own: `otpctl` run by hand, `otp-radiusd` as a child that is watched.
 
 use std::{
+    fs::{self, DirBuilder},
     io::{BufRead as _, BufReader, Write as _},
     net::SocketAddr,
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::{Arc, Mutex},
@@ -18,15 +20,49 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 /// A state directory, initialised by `otpctl init`.
 pub struct System {
     dir: TempDir,
+    /// Of the database, unless it is in the state directory.
+    url: Option<String>,
 }
 
 impl System {
     pub fn new() -> Self {
+        Self::at(None)
+    }
+
+    /// The same with a database elsewhere.
+    pub fn on(url: String) -> Self {
+        Self::at(Some(url))
+    }
+
+    fn at(url: Option<String>) -> Self {
         let system = Self {
             dir: TempDir::new().unwrap(),
+            url,
         };
         system.otpctl(&["init"], "");
         system
+    }
+
+    /// Another machine on the same database: a state directory of its own, with a copy of the sealing key.
+    pub fn beside(&self) -> Self {
+        let beside = Self {
+            dir: TempDir::new().unwrap(),
+            url: self.url.clone(),
+        };
+        DirBuilder::new().mode(0o700).create(beside.state_dir()).unwrap();
+        let key = |system: &Self| system.state_dir().join("seal.key");
+        fs::copy(key(self), key(&beside)).unwrap();
+        beside
+    }
+
+    /// One of the built programs, on this state.
+    pub fn command(&self, name: &str) -> Command {
+        let mut command = Command::new(program(name));
+        command.arg("--state-dir").arg(self.state_dir());
+        if let Some(url) = &self.url {
+            command.env("OTP_RADIUSD_DATABASE", url);
+        }
+        command
     }
 
     pub fn dir(&self) -> &Path {
@@ -55,8 +91,8 @@ impl System {
     }
 
     pub fn try_otpctl(&self, args: &[&str], stdin: &str) -> Output {
-        let mut command = Command::new(program("otpctl"));
-        command.arg("--state-dir").arg(self.state_dir()).args(args);
+        let mut command = self.command("otpctl");
+        command.args(args);
         run(command, stdin)
     }
 
@@ -108,10 +144,8 @@ impl System {
     }
 
     pub fn start_with(&self, options: &[&str]) -> Daemon {
-        let mut command = Command::new(program("otp-radiusd"));
+        let mut command = self.command("otp-radiusd");
         command
-            .arg("--state-dir")
-            .arg(self.state_dir())
             .arg("--listen")
             .arg(format!("unix:{}", self.kdc_socket().display()))
             .args(["--listen", "udp://127.0.0.1:0"])

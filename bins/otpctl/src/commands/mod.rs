@@ -1,9 +1,12 @@
 //! The commands, one module a noun. Each has its arguments as a clap struct and does its work in `run`.
 
+pub(crate) mod audit;
 pub(crate) mod auth;
 pub(crate) mod client;
+pub(crate) mod db;
 pub(crate) mod generate;
 pub(crate) mod init;
 pub(crate) mod kdc;
 pub(crate) mod token;
 pub(crate) mod user;
+pub(crate) mod why;

@@ -139,3 +139,56 @@ fn a_state_of_somebody_else_is_not_called_missing() {
         "{stderr}"
     );
 }
+
+#[test]
+fn the_database_tells_of_itself_and_is_migrated_once() {
+    let state = State::none();
+    state.run(["db", "status"]).exits(5).says("otpctl init");
+    state.run(["db", "migrate"]).exits(5).says("otpctl init");
+    let state = State::new();
+    let status = state.json(["db", "status"]);
+    let database = &status["database"];
+    assert_eq!(database["engine"], "SQLite");
+    assert_eq!(database["schema"], database["newest_schema"]);
+    assert_eq!(database["durability"]["synchronous"], "FULL");
+    assert!(database["replication"].is_null());
+    state
+        .run(["db", "status"])
+        .ok()
+        .prints("durability  journal_mode = wal");
+    let migrated = state.json(["db", "migrate"]);
+    assert_eq!(migrated["from"], migrated["to"]);
+    state.run(["db", "migrate"]).ok().prints("nothing was changed");
+}
+
+#[test]
+fn a_database_that_cannot_be_used_is_named_without_its_password() {
+    let state = State::new();
+    state
+        .run([
+            "user",
+            "list",
+            "--database",
+            "postgresql://otp:geheim@localhost/otp",
+        ])
+        .exits(2)
+        .says("--database-file");
+    state
+        .run(["user", "list", "--database", "postgresql://otp@192.0.2.1/otp"])
+        .exits(5)
+        .says("TLS");
+    let file = state.write("database", "host=/nonexistent user=otp password=geheim\n");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+    let list = |file: &std::path::Path| {
+        state.run([
+            "user".as_ref(),
+            "list".as_ref(),
+            "--database-file".as_ref(),
+            file.as_os_str(),
+        ])
+    };
+    list(&file).exits(5).says("chmod 600");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let done = list(&file).exits(5).says("postgresql:///nonexistent/otp");
+    assert!(!done.stderr.contains("geheim"), "{done:?}");
+}

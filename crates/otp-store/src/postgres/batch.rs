@@ -63,16 +63,13 @@ pub(crate) struct TwinRow {
 /// What becomes of one change, once the writes are durable.
 pub(crate) type Fate = Result<Applied, StoreError>;
 
-/// Decides about every change in the order of the group; `version` names what its account becomes.
+/// Decides about every change in the order of the group.
 ///
 /// A change is in the writes as a whole or not at all.
-pub(crate) fn plan<'a>(
-    mut seen: Seen,
-    changes: impl Iterator<Item = (&'a Change, i64)>,
-) -> (Vec<Fate>, Writes) {
+pub(crate) fn plan<'a>(mut seen: Seen, changes: impl Iterator<Item = &'a Change>) -> (Vec<Fate>, Writes) {
     let mut writes = Writes::default();
     let fates = changes
-        .map(|(change, version)| match Draft::of(&seen, change, version) {
+        .map(|change| match Draft::of(&seen, change) {
             Ok(Some(draft)) => {
                 draft.join(&mut seen, &mut writes);
                 Ok(Applied::Done)
@@ -95,7 +92,7 @@ struct Draft {
 
 impl Draft {
     /// `None` if the change does not fit what was seen.
-    fn of(seen: &Seen, change: &Change, version: i64) -> Result<Option<Self>, StoreError> {
+    fn of(seen: &Seen, change: &Change) -> Result<Option<Self>, StoreError> {
         let user = change.user;
         if seen.versions.get(&user) != Some(&change.version.0) {
             return Ok(None);
@@ -106,7 +103,11 @@ impl Draft {
             account: AccountRow {
                 user,
                 old: change.version.0,
-                new: if is_change { version } else { change.version.0 },
+                new: if is_change {
+                    change.becomes.0
+                } else {
+                    change.version.0
+                },
                 lockout: None,
             },
             consumed: BTreeMap::new(),
@@ -115,7 +116,7 @@ impl Draft {
             twins: Vec::new(),
         };
         for effect in &change.effects {
-            if !draft.add(seen, change, version, effect)? {
+            if !draft.add(seen, change, effect)? {
                 return Ok(None);
             }
         }
@@ -123,13 +124,7 @@ impl Draft {
     }
 
     /// `false` if the effect does not fit what was seen.
-    fn add(
-        &mut self,
-        seen: &Seen,
-        change: &Change,
-        version: i64,
-        effect: &Effect,
-    ) -> Result<bool, StoreError> {
+    fn add(&mut self, seen: &Seen, change: &Change, effect: &Effect) -> Result<bool, StoreError> {
         let user = change.user;
         let owned = |token: &TokenId| seen.tokens.get(token).filter(|(owner, _)| *owner == user);
         match effect {
@@ -159,7 +154,7 @@ impl Draft {
                 self.acceptances.push(AcceptanceRow {
                     user,
                     matched,
-                    change: version,
+                    change: change.becomes.0,
                     acceptance: acceptance.clone(),
                 });
             }
@@ -170,7 +165,7 @@ impl Draft {
                 self.twins.push(TwinRow {
                     user,
                     of: of.0,
-                    change: version,
+                    change: change.becomes.0,
                     twin: *twin,
                 });
             }

@@ -11,7 +11,6 @@ use std::{
 };
 
 use otp_validation::UnixTime;
-use rand::{TryRng as _, rngs::SysRng};
 use tokio::{
     runtime::Handle,
     sync::{Mutex, mpsc},
@@ -90,12 +89,6 @@ struct Lane {
     pruned_at: UnixTime,
 }
 
-/// One change of a group, and the version that its account gets.
-struct Member {
-    job: Job,
-    version: i64,
-}
-
 /// How an attempt failed.
 enum Failure {
     /// Nothing was committed.
@@ -123,13 +116,6 @@ enum Trace {
 impl Lane {
     async fn run(mut self) {
         while let Some(group) = self.next_group().await {
-            let group = match members(group) {
-                Ok(group) => group,
-                Err((group, cause)) => {
-                    answer_all(group, &cause);
-                    continue;
-                }
-            };
             let records = self.trail.take();
             if !self.settle(group, &records).await {
                 self.trail.put_back(records);
@@ -162,8 +148,8 @@ impl Lane {
         }
     }
 
-    /// Brings a group to an end: every member is answered, or has gone. `true` if `records` are written.
-    async fn settle(&mut self, mut group: Vec<Member>, records: &Batch) -> bool {
+    /// Brings a group to an end: every job is answered, or has gone. `true` if `records` are written.
+    async fn settle(&mut self, mut group: Vec<Job>, records: &Batch) -> bool {
         let mut doubt: Option<Vec<Fate>> = None;
         let mut last = StoreError::UnknownOutcome;
         for attempt in 0..ATTEMPTS {
@@ -172,10 +158,10 @@ impl Lane {
             }
             if doubt.is_none() {
                 // Nobody would learn of the outcome, so nothing is spent.
-                group.retain(|member| !member.job.reply.is_closed());
+                group.retain(|job| !job.reply.is_closed());
             }
             let has_records = doubt.is_none() && !records.is_empty();
-            if group.iter().all(|member| member.job.reply.is_closed()) && !has_records {
+            if group.iter().all(|job| job.reply.is_closed()) && !has_records {
                 // Of a commit in doubt, whoever asks again finds what became. Its records are written once more: better
                 // twice than not at all.
                 return records.is_empty();
@@ -223,21 +209,20 @@ impl Lane {
             }
         }
         Counters::add(&self.counters.failed_groups, 1);
-        answer_all(group.into_iter().map(|member| member.job), &last);
+        answer_all(group, &last);
         records.is_empty()
     }
 
     /// One transaction.
-    async fn attempt(&mut self, group: &[Member], records: &Batch) -> Result<Vec<Fate>, Failure> {
+    async fn attempt(&mut self, group: &[Job], records: &Batch) -> Result<Vec<Fate>, Failure> {
         let session = self.session().await?;
-        let locked = rows::lock(session, group.iter().map(|member| &member.job.change)).await?;
+        let locked = rows::lock(session, group.iter().map(|job| &job.change)).await?;
         let Locked {
             seen,
             tail,
             waits_for,
         } = locked;
-        let changes = group.iter().map(|member| (&member.job.change, member.version));
-        let (fates, writes) = plan(seen, changes);
+        let (fates, writes) = plan(seen, group.iter().map(|job| &job.change));
         if writes.accounts.is_empty() && records.is_empty() {
             session.rollback().await?;
             return Ok(fates);
@@ -245,9 +230,9 @@ impl Lane {
         self.servers.check_replication(&waits_for).map_err(Fault::from)?;
         let mut appended = Appended::to(tail);
         let digests = self.trail.digests().map_err(Fault::from)?;
-        for (member, fate) in group.iter().zip(&fates) {
+        for (job, fate) in group.iter().zip(&fates) {
             if matches!(fate, Ok(Applied::Done)) {
-                appended.add(digests, &member.job.record)?;
+                appended.add(digests, &job.record)?;
             }
         }
         records.each(|record| appended.add(digests, record))?;
@@ -265,8 +250,8 @@ impl Lane {
     }
 
     /// Which acceptances may be forgotten, if it is time to.
-    fn prune_before(&mut self, group: &[Member]) -> Option<UnixTime> {
-        let now = latest_acceptance(group.iter().map(|member| &member.job))?;
+    fn prune_before(&mut self, group: &[Job]) -> Option<UnixTime> {
+        let now = latest_acceptance(group.iter())?;
         if now.distance(self.pruned_at) < PRUNE_EVERY {
             return None;
         }
@@ -278,22 +263,21 @@ impl Lane {
     ///
     /// The rows are locked first: a commit that is still under way is waited for. A trace of it may be of a commit that
     /// no standby has, so it counts when a write behind it is durable.
-    async fn look_for(&mut self, group: &[Member]) -> Result<Trace, Failure> {
+    async fn look_for(&mut self, group: &[Job]) -> Result<Trace, Failure> {
         let session = self.session().await?;
-        let Locked { seen, waits_for, .. } =
-            rows::lock(session, group.iter().map(|member| &member.job.change)).await?;
-        let users: Vec<i64> = group.iter().map(|member| member.job.change.user.0).collect();
-        let present = |member: &Member| seen.versions.get(&member.job.change.user).copied();
-        let is_change = |member: &&Member| !member.job.change.effects.is_empty();
+        let Locked { seen, waits_for, .. } = rows::lock(session, group.iter().map(|job| &job.change)).await?;
+        let users: Vec<i64> = group.iter().map(|job| job.change.user.0).collect();
+        let present = |job: &Job| seen.versions.get(&job.change.user).copied();
+        let is_change = |job: &&Job| !job.change.effects.is_empty();
         let mut found = group
             .iter()
             .filter(is_change)
-            .any(|member| present(member) == Some(member.version));
+            .any(|job| present(job) == Some(job.change.becomes.0));
         if !found {
-            let versions: Vec<i64> = group.iter().map(|member| member.version).collect();
+            let versions: Vec<i64> = group.iter().map(|job| job.change.becomes.0).collect();
             found = rows::any_acceptance(session, &users, &versions).await?;
         }
-        let untouched = |member: &Member| present(member) == Some(member.job.change.version.0);
+        let untouched = |job: &Job| present(job) == Some(job.change.version.0);
         if !found {
             session.rollback().await?;
             return Ok(if group.iter().any(untouched) {
@@ -338,22 +322,22 @@ impl Lane {
         }
     }
 
-    fn succeeded(&self, group: Vec<Member>, fates: Vec<Fate>) {
+    fn succeeded(&self, group: Vec<Job>, fates: Vec<Fate>) {
         if self.counters.failing.swap(false, Ordering::Relaxed) {
             info!(database = self.servers.name(), "the store commits again");
         }
         Counters::add(&self.counters.groups, 1);
         Counters::add(&self.counters.changes, group.len());
-        for (member, fate) in group.into_iter().zip(fates) {
+        for (job, fate) in group.into_iter().zip(fates) {
             let answer = fate.map(|applied| match applied {
-                Applied::Done => Commit::durable(member.job.accepts),
+                Applied::Done => Commit::durable(job.accepts),
                 Applied::Conflict => {
                     Counters::add(&self.counters.conflicts, 1);
                     Commit::Conflict
                 }
             });
             // Whoever has gone away in the meantime has decided not to know.
-            let _ = member.job.reply.send(answer);
+            let _ = job.reply.send(answer);
         }
     }
 
@@ -373,17 +357,4 @@ fn answer_all(jobs: impl IntoIterator<Item = Job>, cause: &StoreError) {
     for job in jobs {
         let _ = job.reply.send(Err(cause.clone()));
     }
-}
-
-/// Draws the versions that the accounts of a group will have.
-fn members(group: Vec<Job>) -> Result<Vec<Member>, (Vec<Job>, StoreError)> {
-    let mut versions = Vec::with_capacity(group.len());
-    for _ in &group {
-        match SysRng.try_next_u64() {
-            Ok(number) => versions.push(number.cast_signed()),
-            Err(_) => return Err((group, StoreError::NoRandomness)),
-        }
-    }
-    let members = group.into_iter().zip(versions);
-    Ok(members.map(|(job, version)| Member { job, version }).collect())
 }

@@ -5,11 +5,13 @@
 
 mod batch;
 mod driver;
+mod file;
 mod lanes;
 mod rows;
 mod schema;
 mod servers;
 mod session;
+mod status;
 mod url;
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -17,6 +19,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 pub(crate) use rows::{CLAIM_CHAIN, MAKE_CHAIN};
 pub(crate) use schema::{migrate, newest};
 pub(crate) use session::{Session, is_of_the_server, is_transient};
+pub(crate) use status::status;
 pub use url::Postgres;
 
 use crate::{

@@ -15,7 +15,7 @@ pub(crate) fn newest() -> i64 {
 }
 
 /// The schema that the database has; `None` if it has none of ours.
-fn version(sql: Sql<'_>) -> Result<Option<i64>, Fault> {
+pub(super) fn version(sql: Sql<'_>) -> Result<Option<i64>, Fault> {
     let exists: i64 = sql.one(
         "SELECT CASE WHEN to_regclass('schema') IS NULL THEN 0 ELSE 1 END AS there",
         values![],

@@ -22,6 +22,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const UNACKNOWLEDGED: Duration = Duration::from_secs(3);
 
 impl Postgres {
+    /// Whether the URL holds a password: then it belongs into a file that only its owner may read.
+    pub fn has_password(&self) -> bool {
+        self.config.get_password().is_some()
+    }
+
     /// Servers in the order in which they are tried, each as a configuration of its own.
     pub(crate) fn servers(&self) -> Vec<Config> {
         let hosts = self.config.get_hosts().iter().enumerate();

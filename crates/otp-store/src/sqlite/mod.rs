@@ -5,6 +5,7 @@ mod limits;
 mod reader;
 mod schema;
 mod session;
+mod status;
 mod turnstile;
 mod writer;
 
@@ -18,6 +19,7 @@ pub(crate) use limits::Limits;
 use reader::Readers;
 pub(crate) use schema::{APPLICATION_ID, migrate, newest};
 use session::WriteSession;
+pub(crate) use status::status;
 pub(crate) use turnstile::{LOCKS, Turnstile};
 use writer::Writer;
 

@@ -189,6 +189,10 @@ fn another_stores_key_is_refused() {
 fn databases_that_are_not_ours_or_not_durable_are_refused() {
     let fixture = Fixture::new();
     let paths = fixture.paths.clone();
+    let present: i64 = fixture
+        .sql()
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .unwrap();
     fixture.sql().pragma_update(None, "user_version", 99).unwrap();
     assert!(matches!(
         Store::open(&paths),
@@ -199,7 +203,7 @@ fn databases_that_are_not_ours_or_not_durable_are_refused() {
         matches!(running, Err(StoreError::NewerSchema { found: 99, .. })),
         "{running:?}"
     );
-    fixture.sql().pragma_update(None, "user_version", 1).unwrap();
+    fixture.sql().pragma_update(None, "user_version", present).unwrap();
     fixture.store.check().unwrap();
 
     fixture.sql().pragma_update(None, "application_id", 1).unwrap();

@@ -261,3 +261,15 @@ pub fn next_counter(store: &Store, user: &str) -> u64 {
         TokenMode::Totp { .. } => panic!("a HOTP token"),
     }
 }
+
+/// How often the audit trail, which must be whole, tells of this reason.
+pub fn recorded(store: &Store, reason: Reason) -> usize {
+    let verified = store.verify_audit(&[], |_, _| ()).unwrap();
+    assert!(verified.is_sound(), "{verified:?}");
+    let entries = verified
+        .heads
+        .iter()
+        .flat_map(|head| store.audit_entries(head.chain, 1..=head.number).unwrap());
+    let tells = format!("\"reason\":\"{}\"", reason.code());
+    entries.filter(|entry| entry.record.contains(&tells)).count()
+}

@@ -1,7 +1,7 @@
 use otp_core::{Hotp, HotpState, TokenKey};
 use otp_validation::{
-    Acceptance, Account, ClientId, CredentialDigest, Decision, Effect, PacketDigest, Reason, TokenMode,
-    TokenStatus, UserId, UserName, Verdict,
+    Acceptance, Account, AccountVersion, ClientId, CredentialDigest, Decision, Effect, PacketDigest, Reason,
+    TokenMode, TokenStatus, UserId, UserName, Verdict,
 };
 use rand::{SeedableRng as _, rngs::StdRng};
 use rusqlite::Connection;
@@ -37,6 +37,10 @@ fn store_with_alice(dir: &tempfile::TempDir, limits: &Arc<Limits>) -> Store {
         .add_tokens(&[token], MissingUsers::Create, &mut rng)
         .unwrap();
     store
+}
+
+fn next(version: AccountVersion) -> AccountVersion {
+    AccountVersion(version.0 + 1)
 }
 
 /// Accepts the next counter of alice's token.
@@ -204,6 +208,7 @@ fn whoever_has_gone_away_spends_nothing() {
         let change = Change {
             user: account.user.id,
             version,
+            becomes: next(version),
             effects,
         };
         Work::Commit(Job {
@@ -239,6 +244,7 @@ fn everything_that_waits_is_one_transaction() {
             let change = Change {
                 user: account.user.id,
                 version: account.version,
+                becomes: next(account.version),
                 effects,
             };
             sender
@@ -286,6 +292,7 @@ fn more_than_the_queue_holds_is_refused_at_once() {
         let change = Change {
             user: account.user.id,
             version: account.version,
+            becomes: next(account.version),
             effects,
         };
         match writer.submit(Work::Commit(Job {
@@ -340,6 +347,7 @@ fn a_change_that_is_refused_harms_no_other_of_its_group() {
         let change = Change {
             user,
             version: account.version,
+            becomes: next(account.version),
             effects,
         };
         sender

@@ -1,0 +1,1 @@
+../../../../crates/otp-store/tests/it/cluster.rs

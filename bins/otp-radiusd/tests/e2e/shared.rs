@@ -1,0 +1,158 @@
+//! Several machines on one PostgreSQL database: each has its own state directory and a copy of the sealing key.
+
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
+use crate::{
+    cluster::Cluster,
+    system::{System, hotp, run},
+    wire::{Connection, Datagrams, Verdict},
+};
+
+const SECRET: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+
+/// A store in a database of the tests' own server.
+fn shared() -> (System, String) {
+    let url = Cluster::shared().database();
+    (System::on(url.clone()), url)
+}
+
+#[test]
+fn a_code_is_accepted_by_one_machine_alone() {
+    let (first, _) = shared();
+    first.user_with_token("alice", SECRET, &["--type", "hotp"]);
+    let secret = first.radius_client("vpn", &[]);
+    let second = first.beside();
+    let daemons = [first.start(), second.start()];
+    let mut clients = daemons
+        .each_ref()
+        .map(|daemon| Datagrams::to(daemon.udp(), &secret));
+    for counter in 0..6 {
+        let code = hotp(SECRET, counter);
+        let (here, there) = if counter % 2 == 0 { (0, 1) } else { (1, 0) };
+        assert_eq!(clients[here].ask("alice", &code), Verdict::Accept, "{counter}");
+        assert_eq!(clients[there].ask("alice", &code), Verdict::Reject, "{counter}");
+        assert_eq!(clients[here].ask("alice", &code), Verdict::Reject, "{counter}");
+    }
+
+    // The KDC's socket of the other machine, and a daemon that was killed and started again.
+    let [first_daemon, second_daemon] = daemons;
+    assert_eq!(
+        Connection::to(&second.kdc_socket()).ask("alice", &hotp(SECRET, 6)),
+        Verdict::Accept
+    );
+    first_daemon.kill();
+    second_daemon.kill();
+    let daemon = first.start();
+    let mut vpn = Datagrams::to(daemon.udp(), &secret);
+    assert_eq!(vpn.ask("alice", &hotp(SECRET, 6)), Verdict::Reject);
+    assert_eq!(vpn.ask("alice", &hotp(SECRET, 7)), Verdict::Accept);
+    daemon.wait_for("database=\"postgresql://");
+}
+
+#[test]
+fn otpctl_works_beside_the_daemons() {
+    let (first, url) = shared();
+    let second = first.beside();
+    let daemon = first.start();
+    let secret = second.radius_client("vpn", &[]);
+    second.user_with_token("bob", SECRET, &["--type", "hotp"]);
+    let mut vpn = Datagrams::to(daemon.udp(), &secret);
+    assert_eq!(vpn.ask("bob", &hotp(SECRET, 0)), Verdict::Accept);
+    let spent = second.try_otpctl(&["auth", "bob"], &format!("{}\n", hotp(SECRET, 0)));
+    assert_eq!(spent.status.code(), Some(1), "{spent:?}");
+    first.otpctl(&["auth", "bob"], &format!("{}\n", hotp(SECRET, 1)));
+    assert_eq!(vpn.ask("bob", &hotp(SECRET, 1)), Verdict::Reject);
+
+    let status: serde_json::Value =
+        serde_json::from_str(&first.otpctl(&["db", "status", "--json"], "")).unwrap();
+    let database = &status["database"];
+    assert_eq!(database["engine"], "PostgreSQL");
+    assert_eq!(database["schema"], database["newest_schema"]);
+    assert_eq!(database["durability"]["fsync"], "on");
+    assert_eq!(database["replication"]["may_lose_commits"], false);
+    let unchanged = first.otpctl(&["db", "migrate"], "");
+    assert!(unchanged.contains("nothing was changed"), "{unchanged}");
+
+    // A second store is not made, and leaves nothing behind.
+    let other = System::beside(&first);
+    fs::remove_file(other.state_dir().join("seal.key")).unwrap();
+    let refused = other.try_otpctl(&["init"], "");
+    let stderr = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(3), "{stderr}");
+    assert!(stderr.contains("copy the sealing key"), "{stderr}");
+    assert!(!other.state_dir().join("seal.key").exists());
+
+    // The URL in a file, as one with a password must be.
+    let file = first.dir().join("database");
+    fs::write(&file, format!("{url}\n")).unwrap();
+    for (mode, code) in [(0o600, 0), (0o644, 5)] {
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        let mut command = first.command("otpctl");
+        command.env_remove("OTP_RADIUSD_DATABASE");
+        command.args(["user", "list", "--database-file"]).arg(&file);
+        let output = run(command, "");
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+    }
+}
+
+#[test]
+fn check_tells_of_the_database() {
+    let (system, url) = shared();
+    let file = system.dir().join("otp-radiusd.toml");
+    let check = |table: &str, options: &[&str]| {
+        fs::write(&file, format!("[postgresql]\n{table}")).unwrap();
+        let mut command = system.command("otp-radiusd");
+        command.env_remove("OTP_RADIUSD_DATABASE");
+        command.args(["--check", "--listen", "udp://127.0.0.1:0", "--config"]);
+        let output = run(
+            {
+                command.arg(&file).args(options);
+                command
+            },
+            "",
+        );
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stdout).into_owned(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    };
+    let (code, stdout, stderr) = check(&format!("url = {url:?}"), &[]);
+    assert_eq!(code, Some(0), "{stdout}{stderr}");
+    for part in [
+        "database   PostgreSQL 1",
+        "fsync = on",
+        "standbys   none",
+        "state      postgresql://",
+    ] {
+        assert!(stdout.contains(part), "{part:?} is not in\n{stdout}");
+    }
+    assert!(!stdout.contains("accept_lost_commits"), "{stdout}");
+    let (code, stdout, _) = check(&format!("url = {url:?}"), &["--accept-lost-commits"]);
+    assert_eq!(code, Some(0));
+    assert!(stdout.contains("warning: accept_lost_commits"), "{stdout}");
+
+    for (table, part) in [
+        ("url = \"postgresql://otp:geheim@localhost/otp\"", "url_file"),
+        ("url = \"host=/nonexistent user=otp\"", "takes writes"),
+        ("accept_lost_commits = true", "no database is named"),
+    ] {
+        let (code, stdout, stderr) = check(table, &[]);
+        assert_eq!(code, Some(1), "{stdout}");
+        assert!(
+            stderr.contains(part) && !stderr.contains("geheim"),
+            "{table}: {stderr}"
+        );
+    }
+}
+
+#[test]
+fn accepted_losses_are_warned_of_at_every_start() {
+    let (system, _) = shared();
+    for _ in 0..2 {
+        let daemon = system.start_with(&["--accept-lost-commits"]);
+        daemon.wait_for("LOST COMMITS ARE ACCEPTED");
+        daemon.kill();
+    }
+    assert_eq!(system.start().count("LOST COMMITS"), 0);
+}

@@ -74,7 +74,10 @@ impl Audit {
         for told in pages.newest(self.limit, since, |told| self.wants(told))? {
             show(&told, context)?;
         }
-        while self.follow {
+        if !self.follow {
+            return Ok(Exit::Ok);
+        }
+        loop {
             thread::sleep(POLL);
             for told in Pages::new(&store)?.appended(&mut position)? {
                 if self.wants(&told) {
@@ -82,7 +85,6 @@ impl Audit {
                 }
             }
         }
-        Ok(Exit::Ok)
     }
 
     fn wants(&self, told: &Told) -> bool {

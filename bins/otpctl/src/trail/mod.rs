@@ -3,5 +3,5 @@
 mod pages;
 mod told;
 
-pub(crate) use pages::{Pages, Position};
+pub(crate) use pages::Pages;
 pub(crate) use told::Told;

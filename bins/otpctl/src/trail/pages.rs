@@ -11,7 +11,7 @@ use super::Told;
 const PAGE: u64 = 1000;
 
 /// How much of each chain has been seen.
-pub(crate) type Position = BTreeMap<ChainId, u64>;
+type Position = BTreeMap<ChainId, u64>;
 
 /// The trail of a store as of one moment.
 pub(crate) struct Pages<'a> {

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     Exit,
-    commands::{audit, auth, client, db, generate, init, kdc, token, user, why},
+    commands::{audit, auth, client, db, generate, init, kdc, key, token, user, why},
     context::Context,
     failure::Failure,
 };
@@ -149,6 +149,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Db(db::Command),
     #[command(subcommand)]
+    Key(key::Command),
+    #[command(subcommand)]
     Kdc(kdc::Command),
     Completions(generate::Completions),
     Man(generate::Man),
@@ -165,6 +167,7 @@ impl Command {
             Self::Audit(command) => command.run(context),
             Self::Why(command) => command.run(context),
             Self::Db(command) => command.run(context),
+            Self::Key(command) => command.run(context),
             Self::Kdc(command) => command.run(context),
             Self::Completions(command) => command.run(context),
             Self::Man(command) => command.run(context),

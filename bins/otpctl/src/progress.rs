@@ -40,9 +40,10 @@ impl Progress {
         Self(bar)
     }
 
-    /// So many steps are done altogether.
-    pub(crate) fn reach(&self, steps: u64) {
-        self.0.set_position(steps);
+    /// So many steps of so many are done.
+    pub(crate) fn at(&self, done: u64, total: u64) {
+        self.0.set_length(total);
+        self.0.set_position(done);
     }
 
     /// One step is done.

@@ -61,9 +61,13 @@ fn at(text: &str) -> Option<UnixTime> {
     let days = days_before_year(year)
         .saturating_add((1..month).map(|month| days_of_month(year, month)).sum())
         .saturating_add(day.saturating_sub(1));
-    let clock = hour.saturating_mul(HOUR).saturating_add(minute.saturating_mul(MINUTE));
+    let clock = hour
+        .saturating_mul(HOUR)
+        .saturating_add(minute.saturating_mul(MINUTE));
     Some(UnixTime(
-        days.saturating_mul(DAY).saturating_add(clock).saturating_add(second),
+        days.saturating_mul(DAY)
+            .saturating_add(clock)
+            .saturating_add(second),
     ))
 }
 
@@ -148,7 +152,13 @@ mod tests {
 
     #[test]
     fn how_long_ago_is_read() {
-        for (text, seconds) in [("0s", 0), ("90s", 90), ("30m", 1800), ("2h", 7200), ("7d", 604_800)] {
+        for (text, seconds) in [
+            ("0s", 0),
+            ("90s", 90),
+            ("30m", 1800),
+            ("2h", 7200),
+            ("7d", 604_800),
+        ] {
             assert_eq!(parse(text), Ok(Moment::Ago(seconds)));
         }
         assert_eq!(Moment::Ago(30).time(UnixTime(100)), UnixTime(70));
@@ -159,9 +169,29 @@ mod tests {
     #[test]
     fn what_is_no_time_is_refused() {
         let refused = [
-            "", "h", "5", "-5h", "+5h", "5 h", "yesterday", "2026", "2026-11", "2026-13-01", "2026-00-01", "2026-11-31",
-            "2100-02-29", "1969-12-31", "10000-01-01", "2026-11-22T24:00", "2026-11-22T00:60", "2026-11-22T00:00:60",
-            "2026-11-22T00", "2026-11-22T00:00:00:00", "2026-11-22-01", "2026-11-22T00:00+01:00", "99999999999999999999d",
+            "",
+            "h",
+            "5",
+            "-5h",
+            "+5h",
+            "5 h",
+            "yesterday",
+            "2026",
+            "2026-11",
+            "2026-13-01",
+            "2026-00-01",
+            "2026-11-31",
+            "2100-02-29",
+            "1969-12-31",
+            "10000-01-01",
+            "2026-11-22T24:00",
+            "2026-11-22T00:60",
+            "2026-11-22T00:00:60",
+            "2026-11-22T00",
+            "2026-11-22T00:00:00:00",
+            "2026-11-22-01",
+            "2026-11-22T00:00+01:00",
+            "99999999999999999999d",
             "18446744073709551615d",
         ];
         for text in refused {

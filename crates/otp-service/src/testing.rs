@@ -10,7 +10,8 @@ use std::{
 
 use otp_core::{Digits, Hotp, HotpState, TokenKey, hotp};
 use otp_store::{
-    AccountStore, ClientRecord, Commit, Digests, Freshness, Record, Snapshot, Source, StoreError, model::Model,
+    AccountStore, ClientRecord, Commit, Digests, Freshness, Record, Snapshot, Source, StoreError,
+    model::Model,
 };
 use otp_validation::{
     AccountVersion, Client, ClientId, Decision, PacketDigest, PasswordHash, TokenMode, UnixTime, UserId,

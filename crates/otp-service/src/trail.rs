@@ -47,7 +47,9 @@ impl<'a> Asked<'a> {
     ) -> Record {
         let token = |id| account.tokens.iter().find(|token| token.id == id);
         let spent = decision.effects.iter().find_map(|effect| match effect {
-            Effect::Consume { token: id, matched, .. } => spent(token(*id)?, *matched, at),
+            Effect::Consume {
+                token: id, matched, ..
+            } => spent(token(*id)?, *matched, at),
             _ => None,
         });
         let twin_of = decision.effects.iter().find_map(|effect| match effect {
@@ -99,7 +101,9 @@ fn spent(token: &Token, matched: u64, at: UnixTime) -> Option<Spent> {
         TokenMode::Totp { totp, .. } => {
             let present = totp.time_step(at.0).ok()?.get();
             Some(Spent::Totp {
-                offset: matched.saturating_sub(present).cast_signed()
+                offset: matched
+                    .saturating_sub(present)
+                    .cast_signed()
                     .saturating_sub(present.saturating_sub(matched).cast_signed()),
             })
         }
@@ -116,8 +120,6 @@ fn failures(account: &Account, decision: &Decision, now: UnixTime) -> Option<Fai
     (lockout != Lockout::default()).then(|| FailureFacts {
         codes: lockout.otp_failures,
         passwords: lockout.password_failures,
-        locked_until: lockout
-            .is_locked(now)
-            .then_some(UnixTime(lockout.locked_until)),
+        locked_until: lockout.is_locked(now).then_some(UnixTime(lockout.locked_until)),
     })
 }

@@ -93,7 +93,10 @@ impl Store {
             )?;
             changed(transaction, name, rows)?;
             let detail = settings.to_string();
-            self.log(transaction, &Deed::on_client("client-changed", name).with(&detail))
+            self.log(
+                transaction,
+                &Deed::on_client("client-changed", name).with(&detail),
+            )
         })
     }
 }

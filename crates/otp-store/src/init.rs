@@ -19,6 +19,7 @@ use crate::{
     client,
     error::Fault,
     keyfile,
+    keyring::Keyring,
     paths::{check_directory, sync_directory},
     postgres,
     seal::{Place, SealKey, Sealed},
@@ -52,11 +53,12 @@ fn make_shared(
 ) -> Result<(), StoreError> {
     refuse(&paths.key_file)?;
     make_directory(&paths.state_dir, made)?;
-    check_directory(&paths.state_dir)?;
+    let owner = check_directory(&paths.state_dir)?;
     let engine = postgres::Engine::open(database, &Arc::default(), &Arc::default())?;
     let seal = SealKey::generate(rng);
     keyfile::create(&paths.key_file, &seal)?;
     made.file(paths.key_file.clone());
+    let ring = Keyring::new(&paths.key_file, owner, seal.clone());
     sync_directory(&paths.state_dir)?;
     let filled = engine.prepare(|transaction| {
         if postgres::migrate(transaction)? != 0 {
@@ -65,7 +67,7 @@ fn make_shared(
             }
             .into());
         }
-        let secrets = write_meta(transaction, &seal, now, rng)?;
+        let secrets = write_meta(transaction, &seal, ring, now, rng)?;
         client::add(transaction, &secrets, &NewClient::unix(KDC, now), rng)
     });
     filled.map(drop).map_err(|fault| {
@@ -80,7 +82,7 @@ fn make_shared(
 fn make(paths: &Paths, now: UnixTime, rng: &mut impl CryptoRng, made: &mut Made) -> Result<(), StoreError> {
     refuse_existing(paths)?;
     make_directory(&paths.state_dir, made)?;
-    check_directory(&paths.state_dir)?;
+    let owner = check_directory(&paths.state_dir)?;
     for lock in LOCKS.map(|name| paths.state_dir.join(name)) {
         if !lock.exists() {
             made.file(lock);
@@ -93,8 +95,9 @@ fn make(paths: &Paths, now: UnixTime, rng: &mut impl CryptoRng, made: &mut Made)
     let seal = SealKey::generate(rng);
     keyfile::create(&paths.key_file, &seal)?;
     made.file(paths.key_file.clone());
+    let ring = Keyring::new(&paths.key_file, owner, seal.clone());
     let draft = Draft::new(paths)?;
-    found(&draft.path, &seal, now, rng).map_err(|fault| fault.during("making the database"))?;
+    found(&draft.path, &seal, ring, now, rng).map_err(|fault| fault.during("making the database"))?;
     // Under its final name the database is complete. A link, unlike a renaming, never replaces what is there.
     fs::hard_link(&draft.path, paths.database()).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => StoreError::AlreadyInitialised {
@@ -171,12 +174,18 @@ impl Drop for Draft {
 }
 
 /// Fills an empty database file and makes it durable.
-fn found(path: &Path, seal: &SealKey, now: UnixTime, rng: &mut impl CryptoRng) -> Result<(), Fault> {
+fn found(
+    path: &Path,
+    seal: &SealKey,
+    ring: Keyring,
+    now: UnixTime,
+    rng: &mut impl CryptoRng,
+) -> Result<(), Fault> {
     let mut connection = sqlite::open(path, Role::Founder, &Limits::default())?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     sqlite::migrate(&transaction)?;
     let sql = Sql::Sqlite(&transaction);
-    let secrets = write_meta(sql, seal, now, rng)?;
+    let secrets = write_meta(sql, seal, ring, now, rng)?;
     client::add(sql, &secrets, &NewClient::unix(KDC, now), rng)?;
     transaction.commit()?;
     // Closing moves everything from the write-ahead log into the file.
@@ -188,6 +197,7 @@ fn found(path: &Path, seal: &SealKey, now: UnixTime, rng: &mut impl CryptoRng) -
 fn write_meta(
     transaction: Sql<'_>,
     seal: &SealKey,
+    ring: Keyring,
     now: UnixTime,
     rng: &mut impl CryptoRng,
 ) -> Result<Secrets, Fault> {
@@ -200,7 +210,7 @@ fn write_meta(
          VALUES (1, ?1, ?2, ?3, 0, 0, ?4)",
         values![&uid, &seal.id().0, &index_key_sealed, time(now)],
     )?;
-    let secrets = Secrets::new(seal.clone(), &index_key);
+    let secrets = Secrets::new(ring, &index_key);
     let made = Deed::of_store("store-made");
     audit::append(transaction, &secrets.digests, &Actor::default(), &made)?;
     Ok(secrets)

@@ -15,6 +15,7 @@
 //! | [`AccountStore`], [`Snapshot`], [`Freshness`] | what a service asks of a store: of this one, or of another |
 //! | [`Record`], [`DecisionFacts`], [`Spent`], [`FailureFacts`] | what the audit trail keeps of a decision |
 //! | [`AuditEntry`], [`Head`], [`ChainId`], [`Link`], [`Verification`], [`Broken`], [`Break`] | the audit trail, and whether it is whole |
+//! | [`KeyStatus`], [`Rotation`], [`RotationProgress`] | a new sealing key in the place of the old one |
 //! | [`Stats`] | figures |
 //! | [`StoreError`], [`Kind`], [`EngineError`], [`KeyId`] | what went wrong, and what to do about it |
 #![forbid(unsafe_code)]
@@ -36,11 +37,13 @@ mod engine;
 mod error;
 mod init;
 mod keyfile;
+mod keyring;
 mod location;
 #[cfg(feature = "model")]
 pub mod model;
 mod paths;
 mod postgres;
+mod rotation;
 mod route;
 mod seal;
 mod sql;
@@ -64,6 +67,7 @@ pub use error::{EngineError, Kind, StoreError};
 pub use location::Location;
 pub use paths::Paths;
 pub use postgres::Postgres;
+pub use rotation::{KeyStatus, Rotation, RotationProgress};
 pub use route::Source;
 pub use seal::KeyId;
 pub use status::{DatabaseEngine, DatabaseStatus, Replication, Standby};

@@ -156,7 +156,11 @@ impl Store {
                 "UPDATE tokens SET enabled = ?2 WHERE id = ?1",
                 values![token.0, enabled],
             )?;
-            let done = if enabled { "token-enabled" } else { "token-disabled" };
+            let done = if enabled {
+                "token-enabled"
+            } else {
+                "token-disabled"
+            };
             self.log(transaction, &Deed::on_token(done, &name))
         })
     }
@@ -192,7 +196,13 @@ pub(crate) fn full_name(transaction: Sql<'_>, id: TokenId) -> Result<String, Fau
     transaction.one(
         "SELECT u.name, t.label FROM tokens t JOIN users u ON u.id = t.user_id WHERE t.id = ?1",
         values![id.0],
-        |row| Ok(format!("{}/{}", row.get::<String>("name")?, row.get::<String>("label")?)),
+        |row| {
+            Ok(format!(
+                "{}/{}",
+                row.get::<String>("name")?,
+                row.get::<String>("label")?
+            ))
+        },
     )
 }
 
@@ -238,7 +248,7 @@ fn add(
         uid: &uid,
         owner: &owner.uid,
     };
-    let key_sealed = secrets.seal.seal(token.key.as_bytes(), place, rng)?;
+    let key_sealed = secrets.seal(transaction, token.key.as_bytes(), place, rng)?;
     let inserted = transaction.one(
         "INSERT INTO tokens (uid, user_id, label, enabled, status, kind, algorithm, digits, look_ahead, step, t0,
                              window_past, window_future, drift, key_sealed, replay_id, created_at)
@@ -389,8 +399,7 @@ pub(crate) fn open_key(
     };
     let record: Vec<u8> = row.get("key_sealed")?;
     let key = secrets
-        .seal
-        .open(&record, place)
+        .open(&record, place)?
         .and_then(|octets| TokenKey::dangerous_allow_short(&octets).ok());
     // Another algorithm, step or replay state than the key was added with would let its codes be used again.
     let replay_id: ReplayId = row.get("replay_id")?;

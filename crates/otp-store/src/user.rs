@@ -132,7 +132,10 @@ impl Store {
     ///
     /// [`StoreError::NotFound`], or whatever keeps the store from writing.
     pub fn set_user_enabled(&self, name: &UserName, enabled: bool) -> Result<(), StoreError> {
-        let deed = Deed::on_user(if enabled { "user-enabled" } else { "user-disabled" }, name.as_str());
+        let deed = Deed::on_user(
+            if enabled { "user-enabled" } else { "user-disabled" },
+            name.as_str(),
+        );
         self.change_user(name, deed, |transaction, user| {
             transaction.execute(
                 "UPDATE users SET enabled = ?2 WHERE id = ?1",
@@ -216,9 +219,13 @@ impl Store {
         password: Option<&PasswordHash>,
         rng: &mut impl CryptoRng,
     ) -> Result<(), StoreError> {
-        let done = if password.is_some() { "user-password-set" } else { "user-password-removed" };
+        let done = if password.is_some() {
+            "user-password-set"
+        } else {
+            "user-password-removed"
+        };
         self.change_user(name, Deed::on_user(done, name.as_str()), |transaction, user| {
-            let sealed = seal_password(self.secrets(), password, &user.uid, rng)?;
+            let sealed = seal_password(transaction, self.secrets(), password, &user.uid, rng)?;
             transaction.execute(
                 "UPDATE users SET password_sealed = ?2 WHERE id = ?1",
                 values![user.id.0, sealed.as_ref()],
@@ -281,7 +288,7 @@ pub(crate) fn add(
     rng: &mut impl CryptoRng,
 ) -> Result<Found, Fault> {
     let uid = random_uid(rng);
-    let password_sealed = seal_password(secrets, user.password.as_ref(), &uid, rng)?;
+    let password_sealed = seal_password(transaction, secrets, user.password.as_ref(), &uid, rng)?;
     let inserted = transaction.one(
         "INSERT INTO users (uid, name, enabled, expires_at, password_sealed, grammar, created_at)
          VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6) RETURNING id",
@@ -304,14 +311,15 @@ pub(crate) fn add(
 }
 
 fn seal_password(
+    transaction: Sql<'_>,
     secrets: &Secrets,
     password: Option<&PasswordHash>,
     uid: &Uid,
     rng: &mut impl CryptoRng,
-) -> Result<Option<Vec<u8>>, StoreError> {
+) -> Result<Option<Vec<u8>>, Fault> {
     let place = Place::of(Sealed::Password, uid);
     password
-        .map(|hash| secrets.seal.seal(hash.as_str().as_bytes(), place, rng))
+        .map(|hash| secrets.seal(transaction, hash.as_str().as_bytes(), place, rng))
         .transpose()
 }
 

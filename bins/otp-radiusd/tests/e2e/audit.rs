@@ -18,11 +18,16 @@ fn id(line: &str) -> String {
 
 fn records(system: &System) -> Vec<Value> {
     let text = system.otpctl(&["audit", "--json", "--limit", "1000"], "");
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 fn with_reason<'a>(records: &'a [Value], reason: &str) -> Vec<&'a Value> {
-    records.iter().filter(|record| record["reason"] == reason).collect()
+    records
+        .iter()
+        .filter(|record| record["reason"] == reason)
+        .collect()
 }
 
 #[test]
@@ -52,7 +57,10 @@ fn a_refused_login_is_explained_by_the_number_in_the_log() {
     }
 
     let code = hotp(SECRET, 0);
-    assert_eq!(radclient(&daemon, &secret, &pap("alice", &code)).0, Answer::Accept);
+    assert_eq!(
+        radclient(&daemon, &secret, &pap("alice", &code)).0,
+        Answer::Accept
+    );
     let request = id(&daemon.wait_for("\"accepted\""));
     let told = system.otpctl(&["why", &request], "");
     assert!(told.contains("the expected one, and had not been used"), "{told}");

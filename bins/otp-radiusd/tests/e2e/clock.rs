@@ -9,7 +9,6 @@
 //! `cargo test` runs some jumps, `cargo xtask clock` a thousand ([`JUMPS`]).
 
 use std::{
-    collections::VecDeque,
     fs,
     net::Ipv4Addr,
     path::PathBuf,
@@ -49,7 +48,7 @@ enum Jump {
     By(i64),
     /// To so many seconds after the Unix epoch.
     To(u64),
-    /// To an earlier acceptance at the client that has twins.
+    /// To the last acceptance at the client that has twins, when these are too late.
     ToAcceptance,
 }
 
@@ -124,8 +123,8 @@ struct Campaign {
     /// The next counters of the HOTP users, who have the first numbers.
     counters: Vec<u64>,
     turn: usize,
-    /// What the client with twins has had accepted, when, and by which clock.
-    acceptances: VecDeque<(Spent, Instant, u64)>,
+    /// What the client with twins has had accepted last, when, and at which time by the right clock.
+    acceptance: Option<(Spent, Instant, u64)>,
     /// Accepted in the last excursion.
     accepted: Vec<Spent>,
     seen: Seen,
@@ -168,7 +167,7 @@ impl Campaign {
             clock,
             counters: vec![0; HOTP_USERS],
             turn: 0,
-            acceptances: VecDeque::new(),
+            acceptance: None,
             accepted: Vec::new(),
             seen: Seen::default(),
         }
@@ -185,7 +184,7 @@ impl Campaign {
         let first = (twin, self.clock.step());
         let unix_time = self.clock.unix_time();
         assert_eq!(self.twins.ask_all(&[first]), [Code::ACCESS_ACCEPT], "{jump:?}");
-        self.acceptances.push_back((first, Instant::now(), unix_time));
+        self.acceptance = Some((first, Instant::now(), unix_time));
         self.offer_again();
 
         self.jump(jump, second);
@@ -232,7 +231,7 @@ impl Campaign {
             Jump::By(seconds) => self.set(seconds),
             Jump::To(unix_time) => self.set_to(unix_time + second),
             Jump::ToAcceptance => {
-                let (spent, accepted, unix_time) = self.acceptances.pop_front().unwrap();
+                let (spent, accepted, unix_time) = self.acceptance.take().unwrap();
                 // With the right clock its twins would come too late.
                 thread::sleep(GRACE.saturating_sub(accepted.elapsed()));
                 self.set_to(unix_time + second % 3);

@@ -89,7 +89,10 @@ impl Audit {
 
     fn wants(&self, told: &Told) -> bool {
         self.user.as_ref().is_none_or(|user| told.is_about_user(user))
-            && self.client.as_ref().is_none_or(|client| told.is_about_client(client))
+            && self
+                .client
+                .as_ref()
+                .is_none_or(|client| told.is_about_client(client))
     }
 }
 
@@ -127,7 +130,7 @@ impl Verify {
         let total: u64 = store.audit_heads()?.iter().map(|head| head.number).sum();
         let total = usize::try_from(total).unwrap_or(usize::MAX);
         let progress = Progress::of(context, total, "verifying");
-        let found = store.verify_audit(&self.heads, |done, _| progress.reach(done))?;
+        let found = store.verify_audit(&self.heads, |done, total| progress.at(done, total))?;
         drop(progress);
         let heads: Vec<_> = found.heads.iter().map(ToString::to_string).collect();
         let value = json!({
@@ -153,12 +156,17 @@ impl Verify {
             count(records, "record"),
             count(heads.len(), "chain")
         );
-        for Broken { chain, number, why, .. } in &found.broken {
+        for Broken {
+            chain, number, why, ..
+        } in &found.broken
+        {
             text.push_str(&format!("  chain {chain}, record {number}: {why}\n"));
         }
         if found.is_sound() {
             text.push_str("Note elsewhere, and check later with --head:\n");
-            heads.iter().for_each(|head| text.push_str(&format!("  {head}\n")));
+            heads
+                .iter()
+                .for_each(|head| text.push_str(&format!("  {head}\n")));
         }
         context.result(&value, &text)?;
         if found.is_sound() {

@@ -64,7 +64,11 @@ fn last_refusals(store: &Store, context: &mut Context) -> Result<Exit, Failure> 
 }
 
 fn explain(store: &Store, request: u64, context: &mut Context) -> Result<Exit, Failure> {
-    let records: Vec<_> = store.audit_of_request(request)?.into_iter().map(Told::new).collect();
+    let records: Vec<_> = store
+        .audit_of_request(request)?
+        .into_iter()
+        .map(Told::new)
+        .collect();
     let Some(last) = records.last() else {
         return Err(
             Failure::object(format!("nothing is recorded of request {request}")).with_remedy(
@@ -102,28 +106,31 @@ impl<'a> Story<'a> {
     fn new(store: &Store, told: &'a Told) -> Result<Self, Failure> {
         let at = told.entry.at;
         let pages = Pages::new(store)?;
-        let is_other = |entry: &AuditEntry| {
-            (entry.chain, entry.number) != (told.entry.chain, told.entry.number)
-        };
+        let is_other =
+            |entry: &AuditEntry| (entry.chain, entry.number) != (told.entry.chain, told.entry.number);
         let names = |entry: &AuditEntry, field: &str, packet: &str| {
             entry.record.contains(&format!("\"{field}\":\"{packet}\""))
         };
         let packet = told.text("packet");
         let repeated_by = match packet {
-            Some(packet) => pages.between(at, UnixTime(at.0.saturating_add(REPEATED)), LOOKED_AT, |entry| {
-                is_other(entry)
-                    && is_later(entry, &told.entry)
-                    && (names(entry, "packet", packet) || names(entry, "twin_of", packet))
-            })?,
+            Some(packet) => {
+                pages.between(at, UnixTime(at.0.saturating_add(REPEATED)), LOOKED_AT, |entry| {
+                    is_other(entry)
+                        && is_later(entry, &told.entry)
+                        && (names(entry, "packet", packet) || names(entry, "twin_of", packet))
+                })?
+            }
             None => Vec::new(),
         };
         let first = told
             .text("twin_of")
             .or(packet.filter(|_| told.text("reason") == Some("same-packet")));
         let repeats = match first {
-            Some(first) => pages.between(UnixTime(at.0.saturating_sub(REPEATED)), at, LOOKED_AT, |entry| {
-                is_other(entry) && is_later(&told.entry, entry) && names(entry, "packet", first)
-            })?,
+            Some(first) => {
+                pages.between(UnixTime(at.0.saturating_sub(REPEATED)), at, LOOKED_AT, |entry| {
+                    is_other(entry) && is_later(&told.entry, entry) && names(entry, "packet", first)
+                })?
+            }
             None => Vec::new(),
         };
         Ok(Self {

@@ -73,7 +73,9 @@ impl<'a> Pages<'a> {
             let seen = position.entry(head.chain).or_default();
             while *seen < head.number {
                 let last = seen.saturating_add(PAGE).min(head.number);
-                let page = self.store.audit_entries(head.chain, seen.saturating_add(1)..=last)?;
+                let page = self
+                    .store
+                    .audit_entries(head.chain, seen.saturating_add(1)..=last)?;
                 found.extend(page.into_iter().map(Told::new));
                 *seen = last;
             }

@@ -111,7 +111,9 @@ impl Told {
         }
         if let Some(left_out) = self.number("left_out") {
             let word = paint.paint(Tone::Caution, "lost  ");
-            return format!("{time}  {word}  {left_out} refusals were not recorded: there were too many at once");
+            return format!(
+                "{time}  {word}  {left_out} refusals were not recorded: there were too many at once"
+            );
         }
         let deed = self.text("deed").unwrap_or("unknown");
         let word = paint.paint(Tone::Strong, "admin ");

@@ -14,7 +14,11 @@ fn state_with_history() -> State {
     let state = State::with_alice();
     state.run(["client", "add", "vpn", "--address", "192.0.2.1"]).ok();
     state.run_with(["auth", "alice"], CODES[0]).ok();
-    for (user, credential) in [("alice@EXAMPLE.COM", CODES[0]), ("alice", "000000"), ("mallory", "123456")] {
+    for (user, credential) in [
+        ("alice@EXAMPLE.COM", CODES[0]),
+        ("alice", "000000"),
+        ("mallory", "123456"),
+    ] {
         state
             .run_with(["auth", user, "--client", "vpn"], credential)
             .exits(1);
@@ -55,8 +59,14 @@ fn everything_is_listed_in_its_order() {
     );
     let accepted = &all[4];
     assert_eq!(accepted["decision"], "accept");
-    assert_eq!((&accepted["user"], &accepted["token"]), (&"alice".into(), &"hotp".into()));
-    assert_eq!((&accepted["client"], &accepted["peer"]), (&"kdc".into(), &"otpctl".into()));
+    assert_eq!(
+        (&accepted["user"], &accepted["token"]),
+        (&"alice".into(), &"hotp".into())
+    );
+    assert_eq!(
+        (&accepted["client"], &accepted["peer"]),
+        (&"kdc".into(), &"otpctl".into())
+    );
     assert_eq!(accepted["hotp_skipped"], 0);
     assert!(accepted["request"].as_u64().is_some());
     assert!(accepted["time"].as_str().unwrap().ends_with('Z'));
@@ -66,9 +76,18 @@ fn everything_is_listed_in_its_order() {
     // As people see it.
     let text = state.run(["audit"]).ok().stdout;
     assert_eq!(text.lines().count(), 8);
-    assert!(text.contains("  accept  accepted            alice/hotp            kdc "), "{text}");
-    assert!(text.contains("  admin   token-added         alice/hotp            uid "), "{text}");
-    assert!(text.contains("  reject  unknown-user        mallory               vpn "), "{text}");
+    assert!(
+        text.contains("  accept  accepted            alice/hotp            kdc "),
+        "{text}"
+    );
+    assert!(
+        text.contains("  admin   token-added         alice/hotp            uid "),
+        "{text}"
+    );
+    assert!(
+        text.contains("  reject  unknown-user        mallory               vpn "),
+        "{text}"
+    );
 }
 
 #[test]
@@ -85,7 +104,10 @@ fn a_part_of_it_is_listed() {
     assert_eq!(count(&["--user", "nobody"]), 0);
     assert_eq!(count(&["--since", "1h"]), 8);
     assert_eq!(count(&["--since", "2099-01-01"]), 0);
-    state.run(["audit", "--since", "yesterday"]).exits(2).says("write 2h");
+    state
+        .run(["audit", "--since", "yesterday"])
+        .exits(2)
+        .says("write 2h");
 }
 
 #[test]
@@ -192,8 +214,17 @@ fn a_decision_is_told_step_by_step() {
         .json();
     let record = &value["records"][0];
     assert_eq!(record["record"]["reason"], "wrong-code");
-    assert!(record["advice"].as_str().unwrap().contains("otpctl token verify alice/LABEL"));
-    let failed = record["steps"].as_array().unwrap().iter().filter(|step| step["passed"] == false);
+    assert!(
+        record["advice"]
+            .as_str()
+            .unwrap()
+            .contains("otpctl token verify alice/LABEL")
+    );
+    let failed = record["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|step| step["passed"] == false);
     assert_eq!(failed.count(), 1);
     state
         .run(["why", "42"])

@@ -157,7 +157,11 @@ impl Tail {
     pub(crate) fn extend(&mut self, digests: &Digests, record: &Record) -> Result<Place, StoreError> {
         let number = self.head.number.saturating_add(1);
         let link = digests.link(&self.head, number, record.at, record.request, &record.text);
-        self.head = Head { number, link, ..self.head };
+        self.head = Head {
+            number,
+            link,
+            ..self.head
+        };
         Ok(Place {
             number: exact("the number of a record", number)?,
             link,
@@ -232,10 +236,7 @@ mod tests {
     #[test]
     fn a_head_is_written_and_read() {
         let text = HEAD.to_string();
-        assert_eq!(
-            text,
-            format!("{}:12:{}", "1f".repeat(16), "a0".repeat(32))
-        );
+        assert_eq!(text, format!("{}:12:{}", "1f".repeat(16), "a0".repeat(32)));
         assert_eq!(text.parse(), Ok(HEAD));
         assert_eq!(text.to_uppercase().parse(), Ok(HEAD));
         let refused = [
@@ -260,11 +261,16 @@ mod tests {
     #[test]
     fn a_link_depends_on_everything_before_it_and_in_it() {
         let digests = Digests::new(&[7; 32]);
-        let link = |head: &Head, number, at, request, text| {
-            digests.link(head, number, UnixTime(at), request, text)
+        let link =
+            |head: &Head, number, at, request, text| digests.link(head, number, UnixTime(at), request, text);
+        let other_chain = Head {
+            chain: ChainId([0; 16]),
+            ..HEAD
         };
-        let other_chain = Head { chain: ChainId([0; 16]), ..HEAD };
-        let other_link = Head { link: Link::FIRST, ..HEAD };
+        let other_link = Head {
+            link: Link::FIRST,
+            ..HEAD
+        };
         let links = [
             link(&HEAD, 13, 5, Some(1), "{}"),
             link(&other_chain, 13, 5, Some(1), "{}"),

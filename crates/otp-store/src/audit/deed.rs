@@ -121,7 +121,11 @@ impl Store {
     /// Names the person for whom this handle and its clones do what they do, where the user of the process is another: the
     /// trail keeps both.
     pub fn on_behalf_of(&self, person: impl Into<String>) {
-        let mut kept = self.actor().person.write().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self
+            .actor()
+            .person
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         *kept = Some(person.into());
     }
 
@@ -183,7 +187,9 @@ mod tests {
         let actor = Actor::default();
         let long = "\u{7}".repeat(500);
         *actor.person.write().unwrap() = Some(long.clone());
-        let record = Deed::on_client("client-changed", &long).with(&long).record(UnixTime(5), &actor);
+        let record = Deed::on_client("client-changed", &long)
+            .with(&long)
+            .record(UnixTime(5), &actor);
         assert!(record.text().len() <= super::super::LONGEST_RECORD, "{record:?}");
     }
 }

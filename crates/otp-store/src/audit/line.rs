@@ -72,7 +72,10 @@ impl Line {
             let used = self.0.len().saturating_sub(begin);
             let left = longest.saturating_sub(used);
             // Quotes, comma, blank, and an ellipsis at least.
-            let Some(room) = left.checked_sub(state.len().saturating_add(4)).filter(|room| *room >= 3) else {
+            let Some(room) = left
+                .checked_sub(state.len().saturating_add(4))
+                .filter(|room| *room >= 3)
+            else {
                 break;
             };
             if used > 0 {

@@ -13,11 +13,11 @@ mod deed;
 mod line;
 mod read;
 mod record;
-mod waiting;
 mod verify;
+mod waiting;
 
-pub use chain::{ChainId, Head, HeadError, Link};
 pub(crate) use chain::Tail;
+pub use chain::{ChainId, Head, HeadError, Link};
 pub(crate) use deed::{Actor, Deed, append};
 pub use read::AuditEntry;
 pub use record::{DecisionFacts, FailureFacts, LONGEST_RECORD, Record, Spent};

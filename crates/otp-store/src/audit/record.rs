@@ -121,7 +121,10 @@ impl Record {
             None => &mut line,
         };
         if !facts.tokens.is_empty() {
-            let tokens = facts.tokens.iter().map(|token| (token.label.as_str(), state(token)));
+            let tokens = facts
+                .tokens
+                .iter()
+                .map(|token| (token.label.as_str(), state(token)));
             line.list("tokens", tokens, TOKENS);
         }
         if let Some(failures) = facts.failures {

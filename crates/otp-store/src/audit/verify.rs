@@ -4,14 +4,11 @@ use std::fmt;
 
 use otp_validation::UnixTime;
 
-use super::{
-    AuditEntry, ChainId, Head, Link, Tail,
-    read::chains,
-};
+use super::{AuditEntry, ChainId, Head, Link, Tail, read::chains};
 use crate::{
     Store, StoreError,
-    sql::{Sql, values},
     error::Fault,
+    sql::{Sql, values},
 };
 
 /// Records that are read at once, so that nobody waits for a reader.
@@ -67,7 +64,9 @@ impl fmt::Display for Break {
             Self::Changed => "the record is not what was written, or does not follow the one before it",
             Self::BehindTheEnd => "the record stands behind the end of its chain",
             Self::End => "the end of the chain is not its last record",
-            Self::Noted => "the chain does not have what was noted of it: its end was cut off, or it was written anew",
+            Self::Noted => {
+                "the chain does not have what was noted of it: its end was cut off, or it was written anew"
+            }
         })
     }
 }
@@ -115,7 +114,9 @@ impl Store {
             let is_known = seen.heads.iter().any(|head| head.chain == noted.chain);
             !is_known && noted.number > 0
         });
-        let unknown: Vec<_> = unknown.map(|noted| broken(noted.chain, noted.number, Break::Noted)).collect();
+        let unknown: Vec<_> = unknown
+            .map(|noted| broken(noted.chain, noted.number, Break::Noted))
+            .collect();
         seen.broken.extend(unknown);
         for stray in self.read("verifying the audit trail", behind_the_end)? {
             if seen.broken.iter().all(|broken| broken.chain != stray.chain) {
@@ -179,7 +180,11 @@ impl Walk {
             self.broken = Some(broken(self.at.chain, number, Break::Changed));
             return;
         }
-        self.at = Head { number, link, ..self.at };
+        self.at = Head {
+            number,
+            link,
+            ..self.at
+        };
         let contradicts = |noted: &Head| noted.number == number && noted.link != link;
         if self.noted.iter().any(contradicts) {
             self.broken = Some(broken(self.at.chain, number, Break::Noted));
@@ -223,7 +228,11 @@ fn behind_the_end(transaction: Sql<'_>) -> Result<Vec<Broken>, Fault> {
     )?;
     if let Some(number) = orphan {
         // Its chain has no name any more.
-        found.push(broken(ChainId([0; 16]), number.unsigned_abs(), Break::BehindTheEnd));
+        found.push(broken(
+            ChainId([0; 16]),
+            number.unsigned_abs(),
+            Break::BehindTheEnd,
+        ));
     }
     Ok(found)
 }

@@ -172,7 +172,10 @@ mod tests {
     fn the_first_that_waits_wakes_the_writer() {
         let trail = Trail::default();
         assert!(!trail.is_waiting());
-        assert_eq!([trail.defer(record(1, false)), trail.defer(record(1, true))], [true, false]);
+        assert_eq!(
+            [trail.defer(record(1, false)), trail.defer(record(1, true))],
+            [true, false]
+        );
         assert!(trail.is_waiting());
         let batch = trail.take();
         assert_eq!(written(&batch), ["{}", "{}"]);

@@ -278,11 +278,7 @@ async fn append(session: &Session, appended: &Appended) -> Result<(), Fault> {
     let records: Vec<&str> = records.iter().map(|record| &**record).collect();
     let links: Vec<&[u8]> = links.iter().map(|link| link.as_slice()).collect();
     let values: [&(dyn ToSql + Sync); 6] = [&tail.row, numbers, at, requests, &records, &links];
-    all_of(
-        "records",
-        session.execute(APPEND, &values).await?,
-        numbers.len(),
-    )
+    all_of("records", session.execute(APPEND, &values).await?, numbers.len())
 }
 
 async fn move_chain(session: &Session, appended: &Appended) -> Result<(), Fault> {

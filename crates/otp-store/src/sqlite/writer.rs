@@ -133,7 +133,9 @@ impl WriterThread {
             let next = if self.trail.is_waiting() {
                 self.work.recv_timeout(audit::WAIT)
             } else {
-                self.work.recv().map_err(|RecvError| RecvTimeoutError::Disconnected)
+                self.work
+                    .recv()
+                    .map_err(|RecvError| RecvTimeoutError::Disconnected)
             };
             match next {
                 Ok(Work::Commit(job)) => return Some(vec![job]),

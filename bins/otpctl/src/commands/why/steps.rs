@@ -80,7 +80,10 @@ pub(super) fn steps(told: &Told) -> Vec<(Mark, String)> {
     step(
         Stage::Request,
         format!("The packet is authentic, comes from the client {client}, and carries a User-Password."),
-        format!("The packet is authentic and comes from the client {client}. {}", reason.explain()),
+        format!(
+            "The packet is authentic and comes from the client {client}. {}",
+            reason.explain()
+        ),
     );
     step(Stage::Name, "User-Name can name a user.".into(), explained());
     step(
@@ -114,7 +117,11 @@ pub(super) fn steps(told: &Told) -> Vec<(Mark, String)> {
         format!("{user} was not locked out."),
         locked(told).unwrap_or_else(explained),
     );
-    step(Stage::Tokens, tokens(told), format!("{} {}", tokens(told), reason.explain()));
+    step(
+        Stage::Tokens,
+        tokens(told),
+        format!("{} {}", tokens(told), reason.explain()),
+    );
     step(Stage::Code, code(told), code_failed(told, reason));
     if reached == Stage::Password || reached == Stage::Done {
         step(
@@ -151,7 +158,9 @@ fn tokens(told: &Told) -> String {
         };
     }
     let named = |is_candidate: bool| {
-        let fitting = all.iter().filter(|token| token.ends_with(" active") == is_candidate);
+        let fitting = all
+            .iter()
+            .filter(|token| token.ends_with(" active") == is_candidate);
         fitting
             .map(|token| match token.rsplit_once(' ') {
                 Some((label, "active")) => label.to_owned(),
@@ -196,7 +205,9 @@ fn code_failed(told: &Told, reason: Reason) -> String {
         (Reason::ReplayedCode, Some(token)) => {
             format!("The code is one of {token}, but it, or a later one, was used before.")
         }
-        (Reason::WrongCode, _) => "Each of them was asked: the code is none of those that could be right now.".into(),
+        (Reason::WrongCode, _) => {
+            "Each of them was asked: the code is none of those that could be right now.".into()
+        }
         _ => reason.explain().to_owned(),
     }
 }
@@ -216,7 +227,11 @@ fn failures(told: &Told) -> Option<String> {
     let until = told
         .number("locked_until")
         .map(|until| format!("; locked until {}", utc::show(UnixTime(until))));
-    Some(format!("In a row, so far: {}{}.", counted(told)?, until.unwrap_or_default()))
+    Some(format!(
+        "In a row, so far: {}{}.",
+        counted(told)?,
+        until.unwrap_or_default()
+    ))
 }
 
 fn counted(told: &Told) -> Option<String> {
@@ -235,7 +250,10 @@ pub(super) fn advice(reason: Reason, told: &Told) -> Option<String> {
     let client = shell_word(told.text("client").unwrap_or_default());
     Some(match reason {
         Reason::ClientDisabled => format!("otpctl client enable {client}"),
-        Reason::UnknownUser => format!("otpctl user list; if this is a new one: otpctl user add {}", shell_word(name)),
+        Reason::UnknownUser => format!(
+            "otpctl user list; if this is a new one: otpctl user add {}",
+            shell_word(name)
+        ),
         Reason::UserDisabled => format!("otpctl user enable {user}"),
         Reason::UserExpired | Reason::NoActiveToken => format!("otpctl user show {user}"),
         Reason::Locked => format!("wait, or: otpctl user unlock {user}"),
@@ -246,9 +264,11 @@ pub(super) fn advice(reason: Reason, told: &Told) -> Option<String> {
         Reason::WrongCode => format!(
             "if it goes on, find out what the app or device does otherwise (clock, algorithm, counter): otpctl token verify {user}/LABEL"
         ),
-        Reason::ReplayedCode => "log in with the next code; if nobody has used this one, look who did: otpctl audit --user "
-            .to_owned()
-            + &user,
+        Reason::ReplayedCode => {
+            "log in with the next code; if nobody has used this one, look who did: otpctl audit --user "
+                .to_owned()
+                + &user
+        }
         Reason::WrongPassword => format!("if it is forgotten: otpctl user set {user} --password"),
         Reason::UnsupportedMethod => "set the client to PAP".to_owned(),
         Reason::StoreFailure | Reason::DeadlineExceeded => {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use otp_store::{
-    AuditEntry, Break, ClientSecret, Commit, DecisionFacts, Head, MissingUsers, NewClient, NewUser, Record, Store,
-    Verification,
+    AuditEntry, Break, ClientSecret, Commit, DecisionFacts, Head, MissingUsers, NewClient, NewUser, Record,
+    Store, Verification,
 };
 use otp_validation::{Decision, PasswordHash, Reason, UnixTime};
 
@@ -39,7 +39,16 @@ fn fixture_with_history() -> Fixture {
     let mut fixture = Fixture::on(super::ENGINE);
     fixture.add_hotp("alice", "key ring", SEED, 0);
     for counter in 0..5 {
-        assert!(attempt(&fixture.store, "alice", &nas(), &code(SEED, counter), &[counter as u8]).0);
+        assert!(
+            attempt(
+                &fixture.store,
+                "alice",
+                &nas(),
+                &code(SEED, counter),
+                &[counter as u8]
+            )
+            .0
+        );
     }
     attempt(&fixture.store, "alice", &nas(), "000000", b"wrong");
     fixture
@@ -81,7 +90,10 @@ fn decisions_and_deeds_are_recorded_in_chains_that_verify() {
     let fixture = fixture_with_history();
     let count = |text: &str| texts(&fixture.store, text).len();
     assert_eq!(count(r#""deed":"store-made""#), 1);
-    assert_eq!(count(r#""deed":"token-added","token":"alice/key ring","detail":"hotp, active""#), 1);
+    assert_eq!(
+        count(r#""deed":"token-added","token":"alice/key ring","detail":"hotp, active""#),
+        1
+    );
     assert_eq!(count(r#""reason":"accepted""#), 5);
     assert_eq!(count(r#""reason":"wrong-code""#), 1);
     let mut steps = Vec::new();
@@ -116,11 +128,31 @@ fn whatever_is_done_to_the_trail_shows() {
             &["UPDATE audit SET record = replace(record, 'accepted', 'twin') WHERE number = 4"],
             Break::Changed,
         ),
-        ("an edited time", &["UPDATE audit SET at = at - 1 WHERE number = 4"], Break::Changed),
-        ("an edited request", &["UPDATE audit SET request = 7 WHERE number = 4"], Break::Changed),
-        ("an edited link", &["UPDATE audit SET link = (SELECT link FROM audit b WHERE b.number = 3) WHERE number = 4"], Break::Changed),
-        ("a record less", &["DELETE FROM audit WHERE number = 4"], Break::Missing),
-        ("the first record less", &["DELETE FROM audit WHERE number = 1"], Break::Missing),
+        (
+            "an edited time",
+            &["UPDATE audit SET at = at - 1 WHERE number = 4"],
+            Break::Changed,
+        ),
+        (
+            "an edited request",
+            &["UPDATE audit SET request = 7 WHERE number = 4"],
+            Break::Changed,
+        ),
+        (
+            "an edited link",
+            &["UPDATE audit SET link = (SELECT link FROM audit b WHERE b.number = 3) WHERE number = 4"],
+            Break::Changed,
+        ),
+        (
+            "a record less",
+            &["DELETE FROM audit WHERE number = 4"],
+            Break::Missing,
+        ),
+        (
+            "the first record less",
+            &["DELETE FROM audit WHERE number = 1"],
+            Break::Missing,
+        ),
         ("the last record less", &[delete_last], Break::Missing),
         ("no record at all", &["DELETE FROM audit"], Break::Missing),
         (
@@ -142,7 +174,11 @@ fn whatever_is_done_to_the_trail_shows() {
             Break::Changed,
         ),
         ("a record more", &[copy_last], Break::BehindTheEnd),
-        ("another end", &[delete_last, "UPDATE audit_chains SET number = number - 1"], Break::End),
+        (
+            "another end",
+            &[delete_last, "UPDATE audit_chains SET number = number - 1"],
+            Break::End,
+        ),
     ];
     for (what, statements, expected) in rows {
         let fixture = fixture_with_history();
@@ -168,19 +204,34 @@ fn an_end_that_was_cut_off_shows_by_what_was_noted() {
     );
     assert!(verify(&fixture.store, &[]).is_sound());
     let broken = verify(&fixture.store, &noted).broken;
-    assert!(matches!(broken[..], [shown] if shown.why == Break::Noted && shown.number == 8), "{broken:?}");
+    assert!(
+        matches!(broken[..], [shown] if shown.why == Break::Noted && shown.number == 8),
+        "{broken:?}"
+    );
     // Other records in their place do not help.
     for counter in 6..9 {
-        attempt(&fixture.store, "alice", &nas(), &code(SEED, counter), &[counter as u8]);
+        attempt(
+            &fixture.store,
+            "alice",
+            &nas(),
+            &code(SEED, counter),
+            &[counter as u8],
+        );
     }
     assert!(verify(&fixture.store, &[]).is_sound());
     let broken = verify(&fixture.store, &noted).broken;
-    assert!(matches!(broken[..], [shown] if shown.why == Break::Noted && shown.number == 8), "{broken:?}");
+    assert!(
+        matches!(broken[..], [shown] if shown.why == Break::Noted && shown.number == 8),
+        "{broken:?}"
+    );
     // Nor does another chain.
     tamper_again(&fixture, &["DELETE FROM audit", "DELETE FROM audit_chains"]);
     assert!(verify(&fixture.store, &[]).is_sound());
     let broken = verify(&fixture.store, &noted).broken;
-    assert!(matches!(broken[..], [shown] if shown.why == Break::Noted), "{broken:?}");
+    assert!(
+        matches!(broken[..], [shown] if shown.why == Break::Noted),
+        "{broken:?}"
+    );
     attempt(&fixture.store, "alice", &nas(), &code(SEED, 9), b"in a new chain");
     let after = verify(&fixture.store, &[]);
     assert!(after.is_sound() && after.records == 1, "{after:?}");
@@ -205,7 +256,10 @@ fn the_engine_refuses_to_change_the_trail() {
         "DELETE FROM audit_chains",
     ];
     statements.extend(match super::ENGINE {
-        Engine::Sqlite => ["REPLACE INTO audit SELECT * FROM audit WHERE number = 4", "INSERT OR REPLACE INTO audit_chains SELECT * FROM audit_chains"],
+        Engine::Sqlite => [
+            "REPLACE INTO audit SELECT * FROM audit WHERE number = 4",
+            "INSERT OR REPLACE INTO audit_chains SELECT * FROM audit_chains",
+        ],
         Engine::Postgres => ["TRUNCATE audit", "TRUNCATE audit_chains"],
     });
     for statement in statements {
@@ -213,7 +267,10 @@ fn the_engine_refuses_to_change_the_trail() {
         // A REPLACE of a chain by itself is no change.
         let is_harmless = statement.contains("OR REPLACE INTO audit_chains");
         assert!(
-            is_harmless || refused.as_ref().is_err_and(|error| error.contains("only appended to")),
+            is_harmless
+                || refused
+                    .as_ref()
+                    .is_err_and(|error| error.contains("only appended to")),
             "{statement}: {refused:?}"
         );
         assert!(verify(&fixture.store, &[]).is_sound(), "{statement}");
@@ -226,9 +283,15 @@ fn a_decision_that_does_not_happen_leaves_no_record() {
     fixture.add_hotp("alice", "key ring", SEED, 0);
     let before = entries(&fixture.store).len();
     let (at, accept) = decision(&fixture.store, "alice", &nas(), &code(SEED, 1), b"packet");
-    assert!(matches!(commit(&fixture.store, at, accept.clone()).unwrap(), Commit::Accepted(_)));
+    assert!(matches!(
+        commit(&fixture.store, at, accept.clone()).unwrap(),
+        Commit::Accepted(_)
+    ));
     for _ in 0..3 {
-        assert_eq!(commit(&fixture.store, at, accept.clone()).unwrap(), Commit::Conflict);
+        assert_eq!(
+            commit(&fixture.store, at, accept.clone()).unwrap(),
+            Commit::Conflict
+        );
         let record = record_of(&accept);
         let again = fixture
             .store
@@ -241,7 +304,10 @@ fn a_decision_that_does_not_happen_leaves_no_record() {
         fixture
             .store
             .add_tokens(
-                &[hotp_token("alice", "other", SEED, 0), hotp_token("alice", "key ring", SEED, 0)],
+                &[
+                    hotp_token("alice", "other", SEED, 0),
+                    hotp_token("alice", "key ring", SEED, 0)
+                ],
                 MissingUsers::Refuse,
                 &mut fixture.rng,
             )
@@ -254,11 +320,20 @@ fn a_decision_that_does_not_happen_leaves_no_record() {
 fn a_twin_is_recorded_with_what_it_repeats() {
     let mut fixture = Fixture::on(super::ENGINE);
     fixture.add_hotp("alice", "key ring", SEED, 0);
-    for packet in [b"first", b"twin1", b"twin2", b"twin3", b"toomany".first_chunk().unwrap()] {
+    for packet in [
+        b"first",
+        b"twin1",
+        b"twin2",
+        b"twin3",
+        b"toomany".first_chunk().unwrap(),
+    ] {
         attempt(&fixture.store, "alice", &kdc(), &code(SEED, 0), packet);
     }
     assert_eq!(texts(&fixture.store, r#""reason":"accepted""#).len(), 1);
-    assert_eq!(texts(&fixture.store, r#""decision":"accept","reason":"twin""#).len(), 3);
+    assert_eq!(
+        texts(&fixture.store, r#""decision":"accept","reason":"twin""#).len(),
+        3
+    );
     fixture.store.write_records().unwrap();
     assert_eq!(texts(&fixture.store, r#""reason":"replayed-code""#).len(), 1);
     assert!(verify(&fixture.store, &[]).is_sound());
@@ -283,7 +358,10 @@ fn a_request_is_found_by_its_number() {
     fixture.store.write_records().unwrap();
     for request in [7, u64::MAX] {
         let found = fixture.store.audit_of_request(request).unwrap();
-        assert!(matches!(&found[..], [entry] if entry.request == Some(request)), "{found:?}");
+        assert!(
+            matches!(&found[..], [entry] if entry.request == Some(request)),
+            "{found:?}"
+        );
     }
     assert_eq!(fixture.store.audit_of_request(8).unwrap(), []);
 }
@@ -314,7 +392,11 @@ fn a_flood_of_refusals_costs_no_transaction_each() {
     assert_eq!(written(), 2 * 256, "so many of each second");
     let left_out: u64 = texts(&fixture.store, "left_out")
         .iter()
-        .map(|text| text.trim_matches(|other: char| !other.is_ascii_digit()).parse::<u64>().unwrap())
+        .map(|text| {
+            text.trim_matches(|other: char| !other.is_ascii_digit())
+                .parse::<u64>()
+                .unwrap()
+        })
         .sum();
     assert_eq!(left_out, 20_000 - 512, "and how many were not is recorded");
     let groups = fixture.store.stats().unwrap().groups - before;
@@ -329,8 +411,12 @@ fn what_administrators_do_is_recorded_without_their_secrets() {
     let store = fixture.store.clone();
     store.on_behalf_of("carol");
     let hash = PasswordHash::new("$argon2id$the-hash".into());
-    store.add_user(&NewUser::new(alice.clone(), NOW), &mut fixture.rng).unwrap();
-    store.set_user_password(&alice, Some(&hash), &mut fixture.rng).unwrap();
+    store
+        .add_user(&NewUser::new(alice.clone(), NOW), &mut fixture.rng)
+        .unwrap();
+    store
+        .set_user_password(&alice, Some(&hash), &mut fixture.rng)
+        .unwrap();
     store.set_user_password(&alice, None, &mut fixture.rng).unwrap();
     store.set_user_grammar(&alice, None).unwrap();
     store.set_user_expiry(&alice, Some(NOW)).unwrap();
@@ -349,7 +435,9 @@ fn what_administrators_do_is_recorded_without_their_secrets() {
     let secret = ClientSecret::new(b"the-shared-secret".to_vec());
     let vpn = NewClient::network("vpn", "192.0.2.0/24".parse().unwrap(), secret, NOW);
     store.add_client(&vpn, &mut fixture.rng).unwrap();
-    store.change_client("vpn", |settings| settings.repeat_grace = 3).unwrap();
+    store
+        .change_client("vpn", |settings| settings.repeat_grace = 3)
+        .unwrap();
     store.remove_client("vpn").unwrap();
     store.forget_acceptances().unwrap();
     let uid = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap());

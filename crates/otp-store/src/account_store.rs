@@ -103,10 +103,7 @@ impl AccountStore for Store {
     }
 
     async fn time(&self) -> Result<Option<UnixTime>, StoreError> {
-        if !self.is_shared() {
-            return Ok(None);
-        }
-        self.off_runtime(Self::clock).await
+        self.clock().await
     }
 
     async fn commit(

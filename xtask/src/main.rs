@@ -4,6 +4,7 @@
 mod bench;
 mod campaign;
 mod check;
+mod failover;
 mod fuzz;
 mod load;
 mod machine;
@@ -36,6 +37,8 @@ Commands:
                                    and see that the tests notice each
   crash [N]                        kill the daemon under load N times (default 200), also between commit and answer
   order [N]                        see N Accepts (default 5000) leave after the sync that covers them, by strace
+  failover [N]                     let the primary of a PostgreSQL cluster fail N times (default 12) under two daemons; needs
+                                   root; appended, too
   full [N]                         fill the file system and free it N times (default 500) while the daemon serves; appended, too
   race [N]                         give N codes (default 10000) to two daemons at once, on PostgreSQL and on one file; appended, too
   clock [N]                        let the daemon's clock jump N times (default 1000), by libfaketime; appended, too
@@ -79,6 +82,7 @@ fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
         ["load", rest @ ..] => load::run(&load::Options::parse(rest)?),
         ["check"] => check::run(),
         ["sim", rest @ ..] => sim::run(rest),
+        ["failover", rest @ ..] => failover::run(rest),
         [name, rest @ ..] if let Some(campaign) = campaign::named(name) => campaign::run(campaign, rest),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     Exit,
-    commands::{auth, client, db, generate, init, kdc, token, user},
+    commands::{auth, client, db, generate, init, kdc, key, token, user},
     context::Context,
     failure::Failure,
 };
@@ -147,6 +147,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Db(db::Command),
     #[command(subcommand)]
+    Key(key::Command),
+    #[command(subcommand)]
     Kdc(kdc::Command),
     Completions(generate::Completions),
     Man(generate::Man),
@@ -161,6 +163,7 @@ impl Command {
             Self::Client(command) => command.run(context),
             Self::Auth(command) => command.run(context),
             Self::Db(command) => command.run(context),
+            Self::Key(command) => command.run(context),
             Self::Kdc(command) => command.run(context),
             Self::Completions(command) => command.run(context),
             Self::Man(command) => command.run(context),

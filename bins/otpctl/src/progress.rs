@@ -40,6 +40,12 @@ impl Progress {
         Self(bar)
     }
 
+    /// So many steps of so many are done.
+    pub(crate) fn at(&self, done: u64, total: u64) {
+        self.0.set_length(total);
+        self.0.set_position(done);
+    }
+
     /// One step is done.
     pub(crate) fn step(&self) {
         self.0.inc(1);

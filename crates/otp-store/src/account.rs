@@ -100,7 +100,7 @@ fn open_password(
     uid: &Uid,
     name: &UserName,
 ) -> Result<PasswordHash, StoreError> {
-    let opened = secrets.seal.open(record, Place::of(Sealed::Password, uid));
+    let opened = secrets.open(record, Place::of(Sealed::Password, uid))?;
     let text = opened.and_then(|octets| std::str::from_utf8(&octets).ok().map(str::to_owned));
     let phc = text.ok_or_else(|| StoreError::Unsealable {
         kind: Kind::Password,

@@ -308,7 +308,7 @@ pub(crate) fn add(
     let uid = random_uid(rng);
     let place = Place::of(Sealed::ClientSecret, &uid);
     let secret_sealed = secret
-        .map(|secret| secrets.seal.seal(secret.expose(), place, rng))
+        .map(|secret| secrets.seal(transaction, secret.expose(), place, rng))
         .transpose()?;
     let network = network.map(|network| network.to_string());
     let inserted = transaction.one(
@@ -421,7 +421,7 @@ pub(crate) fn open_secret(row: &Row<'_>, secrets: &Secrets) -> Result<Option<Cli
     let record: Option<Vec<u8>> = row.get("secret_sealed")?;
     let opened = match (network, record) {
         (None, None) => return Ok(None),
-        (Some(_), Some(record)) => secrets.seal.open(&record, Place::of(Sealed::ClientSecret, &uid)),
+        (Some(_), Some(record)) => secrets.open(&record, Place::of(Sealed::ClientSecret, &uid))?,
         _ => None,
     };
     match opened {

@@ -69,21 +69,35 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// The file does not hold a sealing key.
-    #[error("{} does not hold a sealing key (one line `otp-seal-key-1` and 64 hexadecimal digits); restore it from where you keep its copy", .path.display())]
+    #[error("{} does not hold a sealing key (a line `otp-seal-key-1` and 64 hexadecimal digits, or two while it is rotated); restore it from where you keep its copy", .path.display())]
     KeyFileMalformed {
         /// The key file.
         path: PathBuf,
     },
     /// The database was sealed with another key.
-    #[error("{} holds the sealing key {found}, the database needs {expected}; give that key with `--key-file`", .path.display())]
+    #[error(
+        "{} holds the sealing key {}, the database needs {expected}; give that key with `--key-file`, or, if it was \
+         rotated on another machine, copy that machine's key file here",
+        .path.display(),
+        list(.found)
+    )]
     WrongKey {
         /// The key file.
         path: PathBuf,
-        /// Id of the key in the file.
-        found: KeyId,
+        /// Ids of the keys in the file.
+        found: Vec<KeyId>,
         /// Id of the key that the database was sealed with.
         expected: KeyId,
     },
+    /// A rotation of the sealing key has begun, here or on another machine, and is to be finished first.
+    #[error(
+        "a rotation of the sealing key was begun and has not ended; finish it with `otpctl key rotate --commit`, on a \
+         machine whose key file holds both keys"
+    )]
+    RotationUnfinished,
+    /// There is no key to go on to.
+    #[error("the key file holds no other key than the present one; run `otpctl key rotate --prepare` first")]
+    NoPreparedKey,
     /// The file is a database of another program.
     #[error("{} is not a database of this program; check `--state-dir`", .path.display())]
     ForeignDatabase {
@@ -280,6 +294,11 @@ pub enum StoreError {
     /// A reader ended before it answered.
     #[error("a reader ended before it answered; try again")]
     ReaderGone,
+}
+
+fn list(keys: &[KeyId]) -> String {
+    let ids: Vec<_> = keys.iter().map(ToString::to_string).collect();
+    ids.join(" and ")
 }
 
 impl StoreError {

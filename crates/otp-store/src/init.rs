@@ -17,6 +17,7 @@ use crate::{
     Location, NewClient, Paths, Postgres, StoreError, client,
     error::Fault,
     keyfile,
+    keyring::Keyring,
     paths::{check_directory, sync_directory},
     postgres,
     seal::{Place, SealKey, Sealed},
@@ -50,11 +51,12 @@ fn make_shared(
 ) -> Result<(), StoreError> {
     refuse(&paths.key_file)?;
     make_directory(&paths.state_dir, made)?;
-    check_directory(&paths.state_dir)?;
+    let owner = check_directory(&paths.state_dir)?;
     let engine = postgres::Engine::open(database, &Arc::default())?;
     let seal = SealKey::generate(rng);
     keyfile::create(&paths.key_file, &seal)?;
     made.file(paths.key_file.clone());
+    let ring = Keyring::new(&paths.key_file, owner, seal.clone());
     sync_directory(&paths.state_dir)?;
     let filled = engine.prepare(|transaction| {
         if postgres::migrate(transaction)? != 0 {
@@ -63,7 +65,7 @@ fn make_shared(
             }
             .into());
         }
-        let secrets = write_meta(transaction, &seal, now, rng)?;
+        let secrets = write_meta(transaction, &seal, ring, now, rng)?;
         client::add(transaction, &secrets, &NewClient::unix(KDC, now), rng)
     });
     filled.map(drop).map_err(|fault| {
@@ -78,7 +80,7 @@ fn make_shared(
 fn make(paths: &Paths, now: UnixTime, rng: &mut impl CryptoRng, made: &mut Made) -> Result<(), StoreError> {
     refuse_existing(paths)?;
     make_directory(&paths.state_dir, made)?;
-    check_directory(&paths.state_dir)?;
+    let owner = check_directory(&paths.state_dir)?;
     for lock in LOCKS.map(|name| paths.state_dir.join(name)) {
         if !lock.exists() {
             made.file(lock);
@@ -91,8 +93,9 @@ fn make(paths: &Paths, now: UnixTime, rng: &mut impl CryptoRng, made: &mut Made)
     let seal = SealKey::generate(rng);
     keyfile::create(&paths.key_file, &seal)?;
     made.file(paths.key_file.clone());
+    let ring = Keyring::new(&paths.key_file, owner, seal.clone());
     let draft = Draft::new(paths)?;
-    found(&draft.path, &seal, now, rng).map_err(|fault| fault.during("making the database"))?;
+    found(&draft.path, &seal, ring, now, rng).map_err(|fault| fault.during("making the database"))?;
     // Under its final name the database is complete. A link, unlike a renaming, never replaces what is there.
     fs::hard_link(&draft.path, paths.database()).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => StoreError::AlreadyInitialised {
@@ -169,12 +172,18 @@ impl Drop for Draft {
 }
 
 /// Fills an empty database file and makes it durable.
-fn found(path: &Path, seal: &SealKey, now: UnixTime, rng: &mut impl CryptoRng) -> Result<(), Fault> {
+fn found(
+    path: &Path,
+    seal: &SealKey,
+    ring: Keyring,
+    now: UnixTime,
+    rng: &mut impl CryptoRng,
+) -> Result<(), Fault> {
     let mut connection = sqlite::open(path, Role::Founder, &Limits::default())?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     sqlite::migrate(&transaction)?;
     let sql = Sql::Sqlite(&transaction);
-    let secrets = write_meta(sql, seal, now, rng)?;
+    let secrets = write_meta(sql, seal, ring, now, rng)?;
     client::add(sql, &secrets, &NewClient::unix(KDC, now), rng)?;
     transaction.commit()?;
     // Closing moves everything from the write-ahead log into the file.
@@ -186,6 +195,7 @@ fn found(path: &Path, seal: &SealKey, now: UnixTime, rng: &mut impl CryptoRng) -
 fn write_meta(
     transaction: Sql<'_>,
     seal: &SealKey,
+    ring: Keyring,
     now: UnixTime,
     rng: &mut impl CryptoRng,
 ) -> Result<Secrets, Fault> {
@@ -198,7 +208,7 @@ fn write_meta(
          VALUES (1, ?1, ?2, ?3, 0, 0, ?4)",
         values![&uid, &seal.id().0, &index_key_sealed, time(now)],
     )?;
-    Ok(Secrets::new(seal.clone(), &index_key))
+    Ok(Secrets::new(ring, &index_key))
 }
 
 /// What an attempt has made so far; taken away when the attempt fails.

@@ -13,6 +13,7 @@
 //! | [`NewClient`], [`ClientRecord`], [`ClientSource`], [`ClientSecret`], [`ClientSettings`], [`MessageAuthenticatorRule`], [`Source`] | who may ask, and how they are found |
 //! | [`DatabaseStatus`], [`DatabaseEngine`], [`Replication`], [`Standby`] | what keeps the rows, and how well |
 //! | [`AccountStore`], [`Snapshot`], [`Freshness`] | what a service asks of a store: of this one, or of another |
+//! | [`KeyStatus`], [`Rotation`], [`RotationProgress`] | a new sealing key in the place of the old one |
 //! | [`Stats`] | figures |
 //! | [`StoreError`], [`Kind`], [`EngineError`], [`KeyId`] | what went wrong, and what to do about it |
 #![forbid(unsafe_code)]
@@ -33,11 +34,13 @@ mod engine;
 mod error;
 mod init;
 mod keyfile;
+mod keyring;
 mod location;
 #[cfg(feature = "model")]
 pub mod model;
 mod paths;
 mod postgres;
+mod rotation;
 mod route;
 mod seal;
 mod sql;
@@ -57,6 +60,7 @@ pub use error::{EngineError, Kind, StoreError};
 pub use location::Location;
 pub use paths::Paths;
 pub use postgres::Postgres;
+pub use rotation::{KeyStatus, Rotation, RotationProgress};
 pub use route::Source;
 pub use seal::KeyId;
 pub use status::{DatabaseEngine, DatabaseStatus, Replication, Standby};

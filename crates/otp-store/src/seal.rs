@@ -24,7 +24,7 @@ const NONCE_LEN: usize = 24;
 const KIND_AND_UIDS_LEN: usize = 33;
 
 /// Names a sealing key without telling anything about it.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId(pub(crate) [u8; 4]);
 
 impl fmt::Display for KeyId {
@@ -173,6 +173,12 @@ impl fmt::Debug for SealKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SealKey({})", self.id())
     }
+}
+
+/// The key that `record` was sealed with; `None` if it is no record.
+pub(crate) fn record_key(record: &[u8]) -> Option<KeyId> {
+    let ([_algorithm, a, b, c, d], _) = record.split_first_chunk::<HEADER_LEN>()?;
+    Some(KeyId([*a, *b, *c, *d]))
 }
 
 /// Every part has a fixed length: no two places have the same octets.

@@ -18,11 +18,12 @@ use crate::{
     commit::{Applied, Change, Counters, Job, accepted_token},
     engine::Engine,
     error::Fault,
-    init, keyfile,
+    init,
+    keyring::Keyring,
     paths::check_directory,
     postgres,
     route::Routes,
-    seal::{KeyId, Place, SealKey, Sealed},
+    seal::{KeyId, Place, Sealed},
     sql::{Sql, values},
     sqlite::{self, Limits},
     value::{Uid, unix_time, unsigned},
@@ -44,17 +45,45 @@ struct Inner {
 
 /// The keys of a store.
 pub(crate) struct Secrets {
-    pub(crate) seal: SealKey,
+    pub(crate) ring: Keyring,
     pub(crate) digests: Digests,
 }
 
 impl Secrets {
-    pub(crate) fn new(seal: SealKey, index_key: &[u8; 32]) -> Self {
+    pub(crate) fn new(ring: Keyring, index_key: &[u8; 32]) -> Self {
         Self {
-            seal,
+            ring,
             digests: Digests::new(index_key),
         }
     }
+
+    /// Seals `secret` for `place` with the key that the database asks for.
+    pub(crate) fn seal(
+        &self,
+        transaction: Sql<'_>,
+        secret: &[u8],
+        place: Place<'_>,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Vec<u8>, Fault> {
+        let key = self.ring.key(present_key(transaction)?)?;
+        Ok(key.seal(secret, place, rng)?)
+    }
+
+    /// Opens what was sealed for `place`; `None` if `record` is not that.
+    pub(crate) fn open(
+        &self,
+        record: &[u8],
+        place: Place<'_>,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+        self.ring.open(record, place)
+    }
+}
+
+/// The key that new records are sealed with.
+pub(crate) fn present_key(transaction: Sql<'_>) -> Result<KeyId, Fault> {
+    transaction.one("SELECT key_id FROM meta", values![], |row| {
+        row.get("key_id").map(KeyId)
+    })
 }
 
 impl fmt::Debug for Secrets {
@@ -118,7 +147,7 @@ impl Store {
         if location.database.is_none() {
             sqlite::exists(&location.paths.database())?;
         }
-        let seal = keyfile::read(&location.paths.key_file, owner)?;
+        let ring = Keyring::read(&location.paths.key_file, owner)?;
         let during = |fault: Fault| fault.during("opening the database");
         let engine = match &location.database {
             None => {
@@ -130,7 +159,7 @@ impl Store {
             Some(database) => Engine::Postgres(postgres::Engine::open(database, &counters)?),
         };
         let secrets = engine
-            .read(|transaction| read_secrets(transaction, seal, &location))
+            .read(|transaction| read_secrets(transaction, ring, &location))
             .map_err(during)?;
         Ok(Self(Arc::new(Inner {
             location,
@@ -395,6 +424,17 @@ impl Store {
         })
     }
 
+    /// Makes sure that nothing of what was overwritten is left in the engine's log.
+    pub(crate) fn scrub(&self) -> Result<(), StoreError> {
+        match &self.0.engine {
+            Engine::Sqlite(engine) => engine
+                .scrub()
+                .map_err(|fault| fault.during("emptying the write-ahead log")),
+            // Its log is the server's business.
+            Engine::Postgres(_) => Ok(()),
+        }
+    }
+
     pub(crate) fn secrets(&self) -> &Secrets {
         &self.0.secrets
     }
@@ -429,23 +469,16 @@ impl Store {
     }
 }
 
-/// Opens the sealed key of the digests, if `seal` is the key that the database was sealed with.
-fn read_secrets(transaction: Sql<'_>, seal: SealKey, location: &Location) -> Result<Secrets, Fault> {
+/// Opens the sealed key of the digests, if `ring` holds the key that the database asks for.
+fn read_secrets(transaction: Sql<'_>, ring: Keyring, location: &Location) -> Result<Secrets, Fault> {
     let (uid, expected, record): (Uid, [u8; 4], Vec<u8>) = transaction.one(
         "SELECT uid, key_id, index_key_sealed FROM meta",
         values![],
         |row| Ok((row.get("uid")?, row.get("key_id")?, row.get("index_key_sealed")?)),
     )?;
-    let (found, expected) = (seal.id(), KeyId(expected));
-    if found != expected {
-        return Err(StoreError::WrongKey {
-            path: location.paths.key_file.clone(),
-            found,
-            expected,
-        }
-        .into());
-    }
-    let opened = seal.open(&record, Place::of(Sealed::IndexKey, &uid));
+    // The one that new records take is needed in any case.
+    ring.key(KeyId(expected))?;
+    let opened = ring.open(&record, Place::of(Sealed::IndexKey, &uid))?;
     let index_key = opened
         .and_then(|octets| <[u8; 32]>::try_from(octets.as_slice()).ok())
         .map(Zeroizing::new);
@@ -453,5 +486,5 @@ fn read_secrets(transaction: Sql<'_>, seal: SealKey, location: &Location) -> Res
         kind: Kind::IndexKey,
         name: location.name(),
     })?;
-    Ok(Secrets::new(seal, &index_key))
+    Ok(Secrets::new(ring, &index_key))
 }

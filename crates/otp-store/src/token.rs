@@ -210,7 +210,7 @@ fn add(
         uid: &uid,
         owner: &owner.uid,
     };
-    let key_sealed = secrets.seal.seal(token.key.as_bytes(), place, rng)?;
+    let key_sealed = secrets.seal(transaction, token.key.as_bytes(), place, rng)?;
     let inserted = transaction.one(
         "INSERT INTO tokens (uid, user_id, label, enabled, status, kind, algorithm, digits, look_ahead, step, t0,
                              window_past, window_future, drift, key_sealed, replay_id, created_at)
@@ -361,8 +361,7 @@ pub(crate) fn open_key(
     };
     let record: Vec<u8> = row.get("key_sealed")?;
     let key = secrets
-        .seal
-        .open(&record, place)
+        .open(&record, place)?
         .and_then(|octets| TokenKey::dangerous_allow_short(&octets).ok());
     // Another algorithm, step or replay state than the key was added with would let its codes be used again.
     let replay_id: ReplayId = row.get("replay_id")?;

@@ -209,7 +209,7 @@ impl Store {
         rng: &mut impl CryptoRng,
     ) -> Result<(), StoreError> {
         self.change_user(name, |transaction, user| {
-            let sealed = seal_password(self.secrets(), password, &user.uid, rng)?;
+            let sealed = seal_password(transaction, self.secrets(), password, &user.uid, rng)?;
             transaction.execute(
                 "UPDATE users SET password_sealed = ?2 WHERE id = ?1",
                 values![user.id.0, sealed.as_ref()],
@@ -271,7 +271,7 @@ pub(crate) fn add(
     rng: &mut impl CryptoRng,
 ) -> Result<Found, Fault> {
     let uid = random_uid(rng);
-    let password_sealed = seal_password(secrets, user.password.as_ref(), &uid, rng)?;
+    let password_sealed = seal_password(transaction, secrets, user.password.as_ref(), &uid, rng)?;
     let inserted = transaction.one(
         "INSERT INTO users (uid, name, enabled, expires_at, password_sealed, grammar, created_at)
          VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6) RETURNING id",
@@ -294,14 +294,15 @@ pub(crate) fn add(
 }
 
 fn seal_password(
+    transaction: Sql<'_>,
     secrets: &Secrets,
     password: Option<&PasswordHash>,
     uid: &Uid,
     rng: &mut impl CryptoRng,
-) -> Result<Option<Vec<u8>>, StoreError> {
+) -> Result<Option<Vec<u8>>, Fault> {
     let place = Place::of(Sealed::Password, uid);
     password
-        .map(|hash| secrets.seal.seal(hash.as_str().as_bytes(), place, rng))
+        .map(|hash| secrets.seal(transaction, hash.as_str().as_bytes(), place, rng))
         .transpose()
 }
 

@@ -101,6 +101,10 @@ impl UdpClient {
         self.server = server;
     }
 
+    pub fn server(&self) -> SocketAddr {
+        self.server
+    }
+
     pub fn compose(&mut self, user: &str, code: &str) -> PendingRequest {
         self.next = self.next.wrapping_add(1);
         let authenticator = RequestAuthenticator::random(&mut rand::rng());

@@ -19,6 +19,7 @@ mod crash;
 mod demo;
 mod disk;
 mod durability;
+mod failover;
 mod failures;
 mod full;
 mod kdc;

@@ -223,6 +223,12 @@ impl Daemon {
         self.log.lock().unwrap().clone()
     }
 
+    /// The last log line so far that contains `text`.
+    pub fn last(&self, text: &str) -> Option<String> {
+        let log = self.log.lock().unwrap();
+        log.iter().rev().find(|line| line.contains(text)).cloned()
+    }
+
     /// Waits for a log line that contains `text`, now or before; returns it.
     pub fn wait_for(&self, text: &str) -> String {
         self.wait_for_nth(text, 1)

@@ -6,5 +6,6 @@ pub(crate) mod db;
 pub(crate) mod generate;
 pub(crate) mod init;
 pub(crate) mod kdc;
+pub(crate) mod key;
 pub(crate) mod token;
 pub(crate) mod user;

@@ -192,3 +192,44 @@ fn a_database_that_cannot_be_used_is_named_without_its_password() {
     let done = list(&file).exits(5).says("postgresql:///nonexistent/otp");
     assert!(!done.stderr.contains("geheim"), "{done:?}");
 }
+
+#[test]
+fn the_sealing_key_is_rotated_in_one_step_or_in_two() {
+    let state = State::with_alice();
+    let key = || fs::read_to_string(state.path().join("seal.key")).unwrap();
+    let first = key();
+    let before = state.json(["key", "status"]);
+    assert_eq!(before["in_file"], serde_json::json!([before["current"]]));
+    let rotated = state.json(["key", "rotate"]);
+    assert_eq!(rotated["forgotten"], before["current"]);
+    assert_eq!(rotated["resealed"], 1);
+    let second = key();
+    assert!(second != first && second.lines().count() == 1);
+    state
+        .run(["key", "rotate", "--commit"])
+        .exits(5)
+        .says("--prepare");
+
+    let prepared = state.json(["key", "rotate", "--prepare"]);
+    assert_eq!(key().lines().count(), 2);
+    state.run(["key", "status"]).ok().prints("prepared");
+    let rotated = state.json(["key", "rotate", "--commit"]);
+    assert_eq!(rotated["current"], prepared["prepared"]);
+    state.run_with(["auth", "alice"], crate::harness::CODES[0]).ok();
+    assert!(!key().contains(second.trim()));
+
+    // The keys of before open nothing.
+    for old in [first, second] {
+        let file = state.write("old.key", old);
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        state
+            .run([
+                "user".as_ref(),
+                "list".as_ref(),
+                "--key-file".as_ref(),
+                file.as_os_str(),
+            ])
+            .exits(5)
+            .says("the database needs");
+    }
+}

@@ -80,6 +80,12 @@ impl Engine {
         self.readers.read(|transaction| look(Sql::Sqlite(transaction)))
     }
 
+    /// Empties the write-ahead log, unless somebody reads for longer than is waited.
+    pub(crate) fn scrub(&self) -> Result<(), Fault> {
+        let mut session = WriteSession::open(&self.paths, &self.limits)?;
+        session.empty_log()
+    }
+
     /// Changes something in one transaction of its own.
     pub(crate) fn administer<T>(&self, change: impl FnOnce(Sql<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
         // A panic while it was held has lost the session (it is taken out below), nothing else.

@@ -115,6 +115,18 @@ impl WriteSession {
         Ok(())
     }
 
+    /// Empties the write-ahead log, once its readers have left.
+    pub(crate) fn empty_log(&mut self) -> Result<(), Fault> {
+        let _turn = self.turnstile.enter()?;
+        if self.checkpoint("TRUNCATE")? {
+            return Err(StoreError::Busy {
+                doing: "emptying the write-ahead log",
+            }
+            .into());
+        }
+        Ok(())
+    }
+
     /// Whether somebody else stood in the way.
     fn checkpoint(&self, mode: &str) -> Result<bool, Fault> {
         let blocked = self

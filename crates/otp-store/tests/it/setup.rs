@@ -179,7 +179,7 @@ fn another_stores_key_is_refused() {
     let Err(StoreError::WrongKey { found, expected, .. }) = Store::open(&mixed) else {
         panic!("the wrong key")
     };
-    assert_ne!(found, expected);
+    assert!(!found.is_empty() && !found.contains(&expected));
     fs::remove_file(&fixture.paths.key_file).unwrap();
     let missing = Store::open(&fixture.paths);
     assert!(matches!(&missing, Err(StoreError::KeyFileMissing { path }) if *path == fixture.paths.key_file));

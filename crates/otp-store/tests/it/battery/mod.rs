@@ -8,6 +8,7 @@ mod in_memory;
 mod model;
 mod processes;
 mod races;
+mod rotation;
 
 /// The engine that this copy is about.
 const ENGINE: crate::support::Engine = crate::support::Engine::of(module_path!());

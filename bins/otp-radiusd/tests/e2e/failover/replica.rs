@@ -1,0 +1,50 @@
+//! The daemons on the cluster, each with a state directory of its own.
+
+use std::{fs, net::SocketAddr};
+
+use super::cluster::Cluster;
+use crate::{
+    clients::User,
+    system::{Daemon, System},
+};
+
+/// Makes a store with so many HOTP users and a client; two machines that are to have daemons, and the client's secret.
+pub fn make_store(cluster: &Cluster, users: usize) -> ([System; 2], String) {
+    let first = System::on(cluster.url());
+    first.otpctl(
+        &["token", "import", "--create-users", "-"],
+        &User::import_file("hotp", 0..users),
+    );
+    let secret = first.radius_client("vpn", &[]);
+    let second = first.beside();
+    ([first, second], secret)
+}
+
+pub struct Replica {
+    pub address: SocketAddr,
+    daemon: Daemon,
+}
+
+impl Replica {
+    /// A daemon that refuses a cluster which may lose commits, unless it is told to accept that.
+    pub fn start(system: &System, accept_lost_commits: bool) -> Self {
+        let file = system.dir().join("otp-radiusd.toml");
+        fs::write(
+            &file,
+            format!("[postgresql]\naccept_lost_commits = {accept_lost_commits}\n"),
+        )
+        .unwrap();
+        let daemon = system.start_with(&["--config", file.to_str().unwrap()]);
+        Self {
+            address: daemon.udp(),
+            daemon,
+        }
+    }
+
+    /// Why the user was answered as he was, the last time.
+    pub fn reason(&self, user: &str) -> Option<String> {
+        let line = self.daemon.last(&format!("user_name=\"{user}\" "))?;
+        let reason = line.split("reason=\"").nth(1)?.split('"').next()?;
+        Some(reason.to_owned())
+    }
+}

@@ -4,6 +4,7 @@
 //! [`lanes`], which put many of them into one transaction.
 
 mod batch;
+mod clock;
 mod driver;
 mod file;
 mod lanes;
@@ -21,11 +22,14 @@ pub(crate) use session::{Session, is_of_the_server, is_transient};
 pub(crate) use status::status;
 pub use url::Postgres;
 
+use otp_validation::UnixTime;
+
 use crate::{
     StoreError,
     commit::{Counters, Job},
     error::Fault,
     postgres::{
+        clock::Clock,
         driver::{Driver, wait},
         lanes::Lanes,
         servers::Servers,
@@ -42,6 +46,7 @@ const SESSIONS: usize = 8;
 pub(crate) struct Engine {
     servers: Arc<Servers>,
     lanes: Lanes,
+    clock: Clock,
     pool: Pool,
     driver: Driver,
 }
@@ -53,9 +58,11 @@ impl Engine {
             .map_err(|error| StoreError::io("start the thread for", database.to_string(), error))?;
         let servers = Arc::new(Servers::new(database.clone(), driver.handle().clone()));
         let lanes = Lanes::start(driver.handle(), &servers, counters);
+        let clock = Clock::start(driver.handle(), &servers);
         Ok(Self {
             servers,
             lanes,
+            clock,
             pool: Pool::default(),
             driver,
         })
@@ -69,6 +76,11 @@ impl Engine {
     /// Hands a decision over without waiting.
     pub(crate) fn submit(&self, job: Job) -> Result<(), StoreError> {
         self.lanes.submit(job)
+    }
+
+    /// The time by the database's clock.
+    pub(crate) async fn now(&self) -> Result<UnixTime, StoreError> {
+        self.clock.now().await
     }
 
     /// Runs `look` on one consistent snapshot.
@@ -133,7 +145,10 @@ impl Engine {
         while let Some(session) = self.pool.idle() {
             // One that the server has closed meanwhile says so now, and another takes its place.
             if self.servers.is_current(&session) && session.wait(session.begin(purpose)).is_ok() {
-                schema::check(Sql::Postgres(&session), &self.name())?;
+                // Whoever only looks fails by himself where other tables are.
+                if purpose != Purpose::Read {
+                    schema::check(Sql::Postgres(&session), &self.name())?;
+                }
                 return Ok(session);
             }
         }

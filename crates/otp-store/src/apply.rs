@@ -1,12 +1,13 @@
 //! Effects inside of a transaction, one statement each.
 
-use otp_validation::{Acceptance, Effect, Lockout, PacketDigest, TokenId, Twin, UnixTime, UserId};
+use otp_validation::{Acceptance, Effect, PacketDigest, TokenId, Twin, UserId};
 
 use crate::{
     StoreError,
     commit::{Applied, Change, channel_number, spent, spent_by},
     digest::ReplayId,
     error::Fault,
+    lockout,
     sql::{Sql, values},
     value::time,
 };
@@ -58,7 +59,7 @@ impl<'a> Plain<'a> {
                 Effect::Remember(acceptance) if plain.remember.is_none() => {
                     plain.remember = Some((acceptance, spent_by(effects, acceptance)?));
                 }
-                Effect::SetLockout(_) => plain.others.push(effect),
+                Effect::SetLockout { .. } => plain.others.push(effect),
                 _ => return Ok(None),
             }
         }
@@ -155,7 +156,11 @@ fn apply_effect(transaction: Sql<'_>, change: &Change, effect: &Effect) -> Resul
             consume(transaction, change.user, *token, *matched, *next)?
         }
         Effect::Activate { token } => activate(transaction, change.user, *token)?,
-        Effect::SetLockout(lockout) => set_lockout(transaction, change.user, *lockout)?,
+        Effect::SetLockout {
+            client,
+            lockout,
+            locked_until,
+        } => lockout::set(transaction, change.user, *client, *lockout, *locked_until)?,
         Effect::Remember(acceptance) => {
             let matched = spent_by(&change.effects, acceptance)?;
             remember(transaction, change.user, acceptance, matched)?
@@ -190,18 +195,6 @@ fn activate(transaction: Sql<'_>, user: UserId, token: TokenId) -> Result<u64, F
     transaction.execute(
         "UPDATE tokens SET status = 'active' WHERE id = ?1 AND user_id = ?2",
         values![token.0, user.0],
-    )
-}
-
-fn set_lockout(transaction: Sql<'_>, user: UserId, lockout: Lockout) -> Result<u64, Fault> {
-    transaction.execute(
-        "UPDATE accounts SET otp_failures = ?2, password_failures = ?3, locked_until = ?4 WHERE user_id = ?1",
-        values![
-            user.0,
-            lockout.otp_failures,
-            lockout.password_failures,
-            time(UnixTime(lockout.locked_until)),
-        ],
     )
 }
 

@@ -36,6 +36,7 @@ mod init;
 mod keyfile;
 mod keyring;
 mod location;
+mod lockout;
 #[cfg(feature = "model")]
 pub mod model;
 mod paths;

@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// Steps from the empty database to the present schema. A step that was released never changes.
-const STEPS: &[&str] = &[include_str!("schema/0001.sql")];
+const STEPS: &[&str] = &[include_str!("schema/0001.sql"), include_str!("schema/0002.sql")];
 
 /// The schema that this program works on.
 pub(crate) fn newest() -> i64 {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use krad::Code;
-use otp_validation::{Effect, Lockout, PacketDigest};
+use otp_validation::{ClientId, Effect, Lockout, Lockouts, PacketDigest, UnixTime, UserId};
 use tokio::time::Instant;
 
 use crate::{
@@ -386,31 +386,36 @@ impl Judge<'_> {
         }
     }
 
-    /// Failures go up one by one, never while the account is locked, and down only with a code that is spent.
+    /// Failures go up one by one, never while the account is locked at their client, and down only with a code that is spent
+    /// there.
     fn counted(&self, checked: &mut Checked) -> Result<(), Violation> {
-        let mut known = BTreeMap::new();
+        let mut known: BTreeMap<UserId, Lockouts> = BTreeMap::new();
         for (number, Committed { at, user, effects }) in self.disk.log.iter().enumerate() {
-            let Some(after) = effects.iter().find_map(|effect| match effect {
-                Effect::SetLockout(lockout) => Some(*lockout),
-                _ => None,
-            }) else {
+            let Some((client, lockout, locked_until)) = effects.iter().find_map(set_lockout) else {
                 continue;
             };
-            let before = known.insert(*user, after).unwrap_or_default();
+            let before = known.remove(user).unwrap_or_default();
+            let mut after = before.clone();
+            after.set(client, lockout);
+            after.locked_until = locked_until;
+            known.insert(*user, after.clone());
             let spends = effects
                 .iter()
                 .any(|effect| matches!(effect, Effect::Consume { .. }));
-            if spends && after == Lockout::default() {
+            if spends && after == before.after_success(client) {
                 continue;
             }
             checked.counted += 1;
-            let failures = |lockout: Lockout| lockout.otp_failures + lockout.password_failures;
-            let now = BEGIN + at.duration_since(self.world.started).as_secs();
-            let was_locked = !self.world.plan.clocks && before.locked_until > now;
-            if spends || failures(after) != failures(before) + 1 || was_locked {
+            let failures = |lockouts: &Lockouts| {
+                let at = lockouts.at(client);
+                at.otp_failures + at.password_failures
+            };
+            let now = UnixTime(BEGIN + at.duration_since(self.world.started).as_secs());
+            let was_locked = !self.world.plan.clocks && before.is_locked(client, now);
+            if spends || failures(&after) != failures(&before) + 1 || was_locked {
                 return violation(
                     "counted",
-                    format!("commit {number} made {after:?} of {before:?} at {now}"),
+                    format!("commit {number} made {after:?} of {before:?} at {now:?}"),
                 );
             }
         }
@@ -433,6 +438,17 @@ impl Judge<'_> {
             }
         }
         Ok(())
+    }
+}
+
+fn set_lockout(effect: &Effect) -> Option<(ClientId, Lockout, u64)> {
+    match effect {
+        Effect::SetLockout {
+            client,
+            lockout,
+            locked_until,
+        } => Some((*client, *lockout, *locked_until)),
+        _ => None,
     }
 }
 

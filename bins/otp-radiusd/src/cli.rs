@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::{env, path::PathBuf};
 
 use crate::{
     config::{Config, ConfigError, Transport},
@@ -14,7 +14,8 @@ Files (defaults):
   /run/otp-radiusd/kdc.socket         where an MIT KDC sends its requests
 
 Environment:
-  OTP_RADIUSD_LOG   level of the log in place of the configured one, e.g. debug
+  OTP_RADIUSD_LOG         level of the log in place of the configured one, e.g. debug
+  CREDENTIALS_DIRECTORY   set by systemd: the credential seal.key there is the sealing key unless one is configured
 
 Signals: SIGTERM and SIGINT finish what is in flight and stop; a second one stops at once.
 
@@ -109,7 +110,7 @@ impl Options {
         if let Some(state_dir) = self.state_dir {
             config.state_dir = state_dir;
         }
-        config.key_file = self.key_file.or(config.key_file);
+        config.key_file = self.key_file.or(config.key_file).or_else(credential);
         let database = &mut config.postgresql;
         if self.database.is_some() || self.database_file.is_some() {
             database.url = self.database.map(DatabaseUrl::from);
@@ -121,4 +122,12 @@ impl Options {
         }
         Ok(config)
     }
+}
+
+/// The sealing key as a credential of systemd (`LoadCredential=seal.key:…`), if the service was given one.
+fn credential() -> Option<PathBuf> {
+    let directory = env::var_os("CREDENTIALS_DIRECTORY")?;
+    let file = PathBuf::from(directory).join("seal.key");
+    // One that is there and cannot be used is an error later, not a reason to look elsewhere.
+    file.symlink_metadata().is_ok().then_some(file)
 }

@@ -1,7 +1,7 @@
 //! What `--json` shows of the store's records. Field names are part of the interface.
 
 use otp_store::{ClientRecord, ClientSource, TokenRecord, UserRecord};
-use otp_validation::{Grammar, TokenMode, TokenStatus};
+use otp_validation::{Factor, Grammar, Lockouts, TokenMode, TokenStatus, UnixTime};
 use serde::Serialize;
 
 /// A user.
@@ -32,6 +32,89 @@ impl UserView {
             effective_grammar: user.grammar.unwrap_or(follows).name(),
             created_at: user.created_at.0,
         }
+    }
+}
+
+/// Failures and locks of a user.
+#[derive(Debug, Serialize)]
+pub(crate) struct LockoutsView {
+    /// Through all clients.
+    otp_failures: u32,
+    password_failures: u32,
+    /// The end of a lock at all clients.
+    locked_until: Option<u64>,
+    #[serde(skip)]
+    seconds_left: u64,
+    /// Those with failures.
+    clients: Vec<LockoutView>,
+}
+
+/// Failures of a user through one client, and the lock there.
+#[derive(Debug, Serialize)]
+struct LockoutView {
+    client: String,
+    otp_failures: u32,
+    password_failures: u32,
+    locked_until: Option<u64>,
+    #[serde(skip)]
+    seconds_left: u64,
+}
+
+impl LockoutsView {
+    pub(crate) fn new(lockouts: &Lockouts, clients: &[ClientRecord], now: UnixTime) -> Self {
+        let name = |id| match clients.iter().find(|client| client.id == id) {
+            Some(client) => client.name.clone(),
+            None => "a client that was removed".to_owned(),
+        };
+        let at_each = lockouts.clients().map(|(client, lockout)| {
+            let seconds_left = lockout.seconds_left(now);
+            LockoutView {
+                client: name(client),
+                otp_failures: lockout.otp_failures,
+                password_failures: lockout.password_failures,
+                locked_until: (seconds_left > 0).then_some(lockout.locked_until),
+                seconds_left,
+            }
+        });
+        let seconds_left = lockouts.seconds_left_everywhere(now);
+        Self {
+            otp_failures: lockouts.failures(Factor::Otp),
+            password_failures: lockouts.failures(Factor::Password),
+            locked_until: (seconds_left > 0).then_some(lockouts.locked_until),
+            seconds_left,
+            clients: at_each.collect(),
+        }
+    }
+
+    /// "3 wrong codes, 0 wrong passwords through vpn; …".
+    pub(crate) fn failures(&self) -> String {
+        let each = self.clients.iter().map(|at| {
+            format!(
+                "{} wrong codes, {} wrong passwords through {}",
+                at.otp_failures, at.password_failures, at.client
+            )
+        });
+        let all: Vec<_> = each.collect();
+        if all.is_empty() {
+            "none".to_owned()
+        } else {
+            all.join("; ")
+        }
+    }
+
+    /// "for 3 s through every client, for 512 s through vpn"; `None` if there is no lock.
+    pub(crate) fn locks(&self) -> Option<String> {
+        let everywhere = (self.seconds_left, "every client");
+        let each = self
+            .clients
+            .iter()
+            .map(|at| (at.seconds_left, at.client.as_str()));
+        let locks: Vec<_> = std::iter::once(everywhere)
+            .chain(each)
+            .filter(|(seconds, _)| *seconds > 0)
+            .map(|(seconds, client)| format!("for {seconds} s through {client}"))
+            .collect();
+        (!locks.is_empty()).then(|| locks.join(", "))
     }
 }
 

@@ -217,7 +217,7 @@ impl<S: AccountStore> Service<S> {
             }
             let (reason, token) = (decision.reason, decision.token);
             let took = self.clock.elapsed().saturating_sub(presented.began);
-            let record = asked.decided(&account, &decision, now, took, round);
+            let record = asked.decided(&account, client.id, &decision, now, took, round);
             let answer = match self
                 .store
                 .commit(account.user.id, account.version, decision, record)

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use otp_store::{DecisionFacts, FailureFacts, Record, Spent};
 use otp_validation::{
-    Account, Decision, Effect, Lockout, PacketDigest, Reason, Token, TokenMode, UnixTime, Verdict,
+    Account, ClientId, Decision, Effect, Lockout, Lockouts, PacketDigest, Reason, Token, TokenMode, UnixTime,
+    Verdict,
 };
 
 use crate::{Origin, Request};
@@ -36,10 +37,11 @@ impl<'a> Asked<'a> {
         })
     }
 
-    /// A decision about `account`, in its `round`.
+    /// A decision about `account`, in its `round`, through the client of that number.
     pub(crate) fn decided(
         &self,
         account: &Account,
+        client: ClientId,
         decision: &Decision,
         at: UnixTime,
         took: Duration,
@@ -62,7 +64,9 @@ impl<'a> Asked<'a> {
             token: decision.token.and_then(token).map(|token| token.label.as_str()),
             spent,
             tokens: if is_reject { &account.tokens } else { &[] },
-            failures: is_reject.then(|| failures(account, decision, at)).flatten(),
+            failures: is_reject
+                .then(|| failures(account, client, decision, at))
+                .flatten(),
             twin_of,
             rounds: round.saturating_add(1),
             ..self.facts(decision.verdict, decision.reason, at, took)
@@ -110,16 +114,24 @@ fn spent(token: &Token, matched: u64, at: UnixTime) -> Option<Spent> {
     }
 }
 
-/// Failures in a row as they are after the decision; `None` if there are none.
-fn failures(account: &Account, decision: &Decision, now: UnixTime) -> Option<FailureFacts> {
+/// Failures in a row at the client, and the lock there or everywhere, as they are after the decision; `None` if there are
+/// none.
+fn failures(account: &Account, client: ClientId, decision: &Decision, now: UnixTime) -> Option<FailureFacts> {
     let after = decision.effects.iter().find_map(|effect| match effect {
-        Effect::SetLockout(lockout) => Some(*lockout),
+        Effect::SetLockout {
+            lockout,
+            locked_until,
+            ..
+        } => Some((*lockout, *locked_until)),
         _ => None,
     });
-    let lockout = after.unwrap_or(account.lockout);
-    (lockout != Lockout::default()).then(|| FailureFacts {
-        codes: lockout.otp_failures,
-        passwords: lockout.password_failures,
-        locked_until: lockout.is_locked(now).then_some(UnixTime(lockout.locked_until)),
+    let (here, everywhere) =
+        after.unwrap_or_else(|| (account.lockouts.at(client), account.lockouts.locked_until));
+    let everywhere = Lockouts::locked_until(everywhere).seconds_left(client, now);
+    let seconds_left = here.seconds_left(now).max(everywhere);
+    (here != Lockout::default() || seconds_left > 0).then(|| FailureFacts {
+        codes: here.otp_failures,
+        passwords: here.password_failures,
+        locked_until: (seconds_left > 0).then(|| UnixTime(now.0.saturating_add(seconds_left))),
     })
 }

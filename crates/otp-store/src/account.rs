@@ -10,11 +10,12 @@ use otp_validation::{
 use crate::{
     Kind, Snapshot, Store, StoreError,
     error::Fault,
+    lockout::{self, lockout_columns},
     seal::{Place, Sealed},
     sql::{Row, Sql, values},
     store::Secrets,
     token::{open_key, read_mode, read_status},
-    user::{read_expiry, read_lockout, stored_grammar, stored_name},
+    user::{read_expiry, stored_grammar, stored_name},
     value::{Uid, unix_time},
 };
 
@@ -53,13 +54,19 @@ impl Store {
 }
 
 fn load(transaction: Sql<'_>, secrets: &Secrets, name: &UserName) -> Result<Option<Account>, Fault> {
-    let found = transaction.optional(
-        "SELECT u.id, u.uid, u.name, u.enabled, u.expires_at, u.password_sealed, u.grammar,
-                a.version, a.otp_failures, a.password_failures, a.locked_until
-         FROM users u JOIN accounts a ON a.user_id = u.id WHERE u.name = ?1",
-        values![name.as_str()],
-        |row| read_account(row, secrets),
-    )?;
+    let statement = concat!(
+        "SELECT u.id, u.uid, u.name, u.enabled, u.expires_at, u.password_sealed, u.grammar, a.version, ",
+        lockout_columns!(),
+        " FROM users u JOIN accounts a ON a.user_id = u.id LEFT JOIN lockouts l ON l.user_id = u.id WHERE u.name = ?1",
+    );
+    let mut found: Option<(Account, Uid)> = None;
+    transaction.each(statement, values![name.as_str()], |row| {
+        let (account, _) = match &mut found {
+            Some(found) => found,
+            none => none.insert(read_account(row, secrets)?),
+        };
+        lockout::at_client(row, &mut account.lockouts)
+    })?;
     let Some((mut account, uid)) = found else {
         return Ok(None);
     };
@@ -87,7 +94,7 @@ fn read_account(row: &Row<'_>, secrets: &Secrets) -> Result<(Account, Uid), Faul
     let account = Account {
         user,
         tokens: Vec::new(),
-        lockout: read_lockout(row)?,
+        lockouts: lockout::everywhere(row)?,
         acceptances: Vec::new(),
         version: AccountVersion(row.get("version")?),
     };

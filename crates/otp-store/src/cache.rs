@@ -146,7 +146,7 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use otp_validation::{Lockout, User, UserName};
+    use otp_validation::{Lockouts, User, UserName};
 
     use super::*;
 
@@ -161,7 +161,7 @@ mod tests {
                 grammar: None,
             },
             tokens: Vec::new(),
-            lockout: Lockout::default(),
+            lockouts: Lockouts::default(),
             acceptances: Vec::new(),
             version: AccountVersion(version),
         }

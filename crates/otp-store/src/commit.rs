@@ -189,7 +189,7 @@ pub(crate) fn channel_number(channel: Option<Channel>) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use otp_validation::{Lockout, PacketDigest, Twin};
+    use otp_validation::{ClientId, Lockout, PacketDigest, Twin};
 
     use super::*;
 
@@ -244,7 +244,11 @@ mod tests {
                 Verdict::Accept,
                 Reason::Accepted,
                 Some(TOKEN),
-                vec![Effect::SetLockout(Lockout::default())],
+                vec![Effect::SetLockout {
+                    client: ClientId(1),
+                    lockout: Lockout::default(),
+                    locked_until: 0,
+                }],
             ),
             decision(Verdict::Accept, Reason::SamePacket, None, vec![]),
         ];

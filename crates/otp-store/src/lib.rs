@@ -39,6 +39,7 @@ mod init;
 mod keyfile;
 mod keyring;
 mod location;
+mod lockout;
 #[cfg(feature = "model")]
 pub mod model;
 mod paths;

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use otp_core::TokenKey;
 use otp_validation::{
-    Acceptance, Account, AccountVersion, ClientId, Decision, Effect, Lockout, PasswordHash, Token, TokenId,
+    Acceptance, Account, AccountVersion, ClientId, Decision, Effect, Lockouts, PasswordHash, Token, TokenId,
     TokenMode, TokenStatus, UnixTime, User, UserId, UserName,
 };
 
@@ -36,7 +36,7 @@ pub struct Model {
 struct UserRow {
     name: UserName,
     password: Option<PasswordHash>,
-    lockout: Lockout,
+    lockouts: Lockouts,
     version: AccountVersion,
     acceptances: Vec<Acceptance>,
 }
@@ -90,7 +90,7 @@ impl Model {
         let row = UserRow {
             name,
             password,
-            lockout: Lockout::default(),
+            lockouts: Lockouts::default(),
             version: AccountVersion(0),
             acceptances: Vec::new(),
         };
@@ -161,7 +161,7 @@ impl Model {
                 grammar: None,
             },
             tokens: self.tokens_of(*id),
-            lockout: row.lockout,
+            lockouts: row.lockouts.clone(),
             acceptances: row.acceptances.clone(),
             version: row.version,
         })
@@ -259,8 +259,13 @@ impl Model {
                 }
                 None => false,
             },
-            Effect::SetLockout(lockout) => {
-                account.lockout = *lockout;
+            Effect::SetLockout {
+                client,
+                lockout,
+                locked_until,
+            } => {
+                account.lockouts.set(*client, *lockout);
+                account.lockouts.locked_until = *locked_until;
                 true
             }
             Effect::Remember(acceptance) => {
@@ -322,8 +327,9 @@ impl Model {
     }
 
     /// Failures and locks of each user.
-    pub fn lockouts(&self) -> BTreeMap<UserId, Lockout> {
-        self.users.iter().map(|(id, row)| (*id, row.lockout)).collect()
+    pub fn lockouts(&self) -> BTreeMap<UserId, Lockouts> {
+        let users = self.users.iter();
+        users.map(|(id, row)| (*id, row.lockouts.clone())).collect()
     }
 }
 

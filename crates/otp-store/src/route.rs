@@ -4,9 +4,11 @@ use std::{
     collections::HashMap,
     net::IpAddr,
     sync::{Arc, PoisonError, RwLock},
+    time::Duration,
 };
 
 use ipnet::IpNet;
+use tokio::time::Instant;
 
 use crate::{
     ClientRecord, ClientSource, Store, StoreError,
@@ -29,25 +31,49 @@ impl Store {
     /// The client that sends from `source`, with its secret; `None` if there is none, in which case the packet is discarded.
     ///
     /// What another process changes is seen by the next call: it asks the database for one number and reads the clients anew
-    /// when that has moved.
+    /// when that has moved. (As an [`AccountStore`](crate::AccountStore), the store does not ask again for 20 milliseconds.)
     ///
     /// # Errors
     ///
     /// [`StoreError::Unsealable`] if this client's secret cannot be opened (others are not affected); else whatever keeps
     /// the store from reading.
     pub fn client_for(&self, source: &Source) -> Result<Option<Arc<ClientRecord>>, StoreError> {
-        let table = self.read("finding a client", |transaction| {
+        self.routing_table()?.find(source).cloned().transpose()
+    }
+
+    fn routing_table(&self) -> Result<Arc<Table>, StoreError> {
+        self.read("finding a client", |transaction| {
             let epoch = epoch(transaction)?;
-            match self.routes().at(epoch) {
-                Some(table) => Ok(table),
-                None => {
-                    let table = Arc::new(Table::load(transaction, epoch, self.secrets())?);
-                    self.routes().keep(&table);
-                    Ok(table)
-                }
+            if let Some(table) = self.routes().at(epoch) {
+                return Ok(table);
             }
-        })?;
+            let table = Arc::new(Table::load(transaction, epoch, self.secrets())?);
+            self.routes().keep(&table);
+            Ok(table)
+        })
+    }
+
+    /// As [`Store::client_for`], comparing the table with the database at moment `now`.
+    pub(crate) fn client_for_at(
+        &self,
+        source: &Source,
+        now: Instant,
+    ) -> Result<Option<Arc<ClientRecord>>, StoreError> {
+        let table = self.routing_table()?;
+        self.routes().compared(now);
         table.find(source).cloned().transpose()
+    }
+
+    /// As [`Store::client_for`], by a table that was compared with the database a moment ago; `None` if there is none.
+    ///
+    /// A daemon asks with every packet, tens of thousands of times a second.
+    pub(crate) fn recent_client_for(
+        &self,
+        source: &Source,
+        now: Instant,
+    ) -> Option<Result<Option<Arc<ClientRecord>>, StoreError>> {
+        let table = self.routes().recent(now)?;
+        Some(table.find(source).cloned().transpose())
     }
 }
 
@@ -57,18 +83,38 @@ fn epoch(transaction: Sql<'_>) -> Result<i64, Fault> {
     })
 }
 
+/// For how long a table is used without asking whether it is up to date.
+const RECENT: Duration = Duration::from_millis(20);
+
 /// The newest table that anybody has read.
 #[derive(Debug, Default)]
-pub(crate) struct Routes(RwLock<Option<Arc<Table>>>);
+pub(crate) struct Routes {
+    table: RwLock<Option<Arc<Table>>>,
+    /// When a comparison with the database began that found it up to date.
+    compared: RwLock<Option<Instant>>,
+}
 
 impl Routes {
     fn at(&self, epoch: i64) -> Option<Arc<Table>> {
-        let kept = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let kept = self.table.read().unwrap_or_else(PoisonError::into_inner);
         kept.as_ref().filter(|table| table.epoch == epoch).cloned()
     }
 
+    fn recent(&self, now: Instant) -> Option<Arc<Table>> {
+        let compared = *self.compared.read().unwrap_or_else(PoisonError::into_inner);
+        let is_recent = compared.is_some_and(|at| now.saturating_duration_since(at) < RECENT);
+        let kept = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        kept.clone().filter(|_| is_recent)
+    }
+
+    /// The table that is kept was up to date at `began`, or later.
+    fn compared(&self, began: Instant) {
+        let mut compared = self.compared.write().unwrap_or_else(PoisonError::into_inner);
+        *compared = (*compared).max(Some(began));
+    }
+
     fn keep(&self, table: &Arc<Table>) {
-        let mut kept = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.table.write().unwrap_or_else(PoisonError::into_inner);
         // Of two that read at once, the one on the older snapshot may be the later to come here.
         if kept.as_ref().is_none_or(|older| older.epoch < table.epoch) {
             *kept = Some(Arc::clone(table));
@@ -138,5 +184,28 @@ impl Table {
                 networks.find_map(|network| self.networks.get(&network.trunc()))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_asked_about_again_after_a_while() {
+        let routes = Routes::default();
+        let now = Instant::now();
+        routes.compared(now);
+        assert!(routes.recent(now).is_none(), "there is none yet");
+        routes.keep(&Arc::new(Table {
+            epoch: 1,
+            ..Table::default()
+        }));
+        assert!(routes.recent(now + RECENT - Duration::from_millis(1)).is_some());
+        assert!(routes.recent(now + RECENT).is_none());
+        // A comparison that began earlier and ended later says nothing newer.
+        routes.compared(now + RECENT);
+        routes.compared(now);
+        assert!(routes.recent(now + RECENT).is_some());
     }
 }

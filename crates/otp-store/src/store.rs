@@ -409,8 +409,11 @@ impl Store {
     }
 
     /// The time by the clock of the database, if that may be another machine's.
-    pub(crate) fn clock(&self) -> Result<Option<UnixTime>, StoreError> {
-        self.read("asking for the time", |transaction| transaction.clock())
+    pub(crate) async fn clock(&self) -> Result<Option<UnixTime>, StoreError> {
+        match &self.0.engine {
+            Engine::Sqlite(_) => Ok(None),
+            Engine::Postgres(engine) => engine.now().await.map(Some),
+        }
     }
 
     /// Whether the last attempt to commit a decision, or a [`check`](Self::check), succeeded. So it is before the first.

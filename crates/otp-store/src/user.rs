@@ -1,6 +1,6 @@
 //! Users: how they are stored, and their administration.
 
-use otp_validation::{AccountVersion, Grammar, Lockout, PasswordHash, UnixTime, UserId, UserName};
+use otp_validation::{AccountVersion, Grammar, Lockouts, PasswordHash, UnixTime, UserId, UserName};
 use rand::CryptoRng;
 
 use crate::{
@@ -8,10 +8,11 @@ use crate::{
     audit::Deed,
     commit::touch,
     error::Fault,
+    lockout::{self, lockout_columns},
     seal::{Place, Sealed},
     sql::{Row, Sql, Value, values},
     store::Secrets,
-    value::{Uid, random_uid, time, unix_time, unsigned},
+    value::{Uid, random_uid, time, unix_time},
 };
 
 /// A user to be added.
@@ -58,7 +59,7 @@ pub struct UserRecord {
     /// How this user's credentials are composed; `None` lets it follow from the password.
     pub grammar: Option<Grammar>,
     /// Failures and locks.
-    pub lockout: Lockout,
+    pub lockouts: Lockouts,
     /// The version that effects are committed on.
     pub version: AccountVersion,
     /// When the user was added.
@@ -103,20 +104,28 @@ impl Store {
             let who = if name.is_some() { "WHERE u.name = ?1" } else { "" };
             let statement = format!(
                 "SELECT u.id, u.name, u.enabled, u.expires_at, u.grammar, u.created_at,
-                        CASE WHEN u.password_sealed IS NULL THEN 0 ELSE 1 END AS has_password,
-                        a.version, a.otp_failures, a.password_failures, a.locked_until
-                 FROM users u JOIN accounts a ON a.user_id = u.id {who} ORDER BY u.name"
+                        CASE WHEN u.password_sealed IS NULL THEN 0 ELSE 1 END AS has_password, a.version, {}
+                 FROM users u JOIN accounts a ON a.user_id = u.id LEFT JOIN lockouts l ON l.user_id = u.id
+                 {who} ORDER BY u.name",
+                lockout_columns!()
             );
-            let mut records = Vec::new();
+            let mut records: Vec<UserRecord> = Vec::new();
             transaction.each(&statement, &name_values(name), |row| {
+                let id = UserId(row.get("id")?);
+                // A user with failures at several clients has as many rows.
+                if let Some(last) = records.last_mut().filter(|last| last.id == id) {
+                    return lockout::at_client(row, &mut last.lockouts);
+                }
+                let mut lockouts = lockout::everywhere(row)?;
+                lockout::at_client(row, &mut lockouts)?;
                 records.push(UserRecord {
-                    id: UserId(row.get("id")?),
+                    id,
                     name: stored_name(row.get("name")?)?,
                     enabled: row.get("enabled")?,
                     expires_at: read_expiry(row)?,
                     has_password: row.get("has_password")?,
                     grammar: stored_grammar(row.get("grammar")?)?,
-                    lockout: read_lockout(row)?,
+                    lockouts,
                     version: AccountVersion(row.get("version")?),
                     created_at: unix_time("created_at of a user", row.get("created_at")?)?,
                 });
@@ -144,7 +153,7 @@ impl Store {
         })
     }
 
-    /// Forgets a user's failures in a row, and so ends the lock that they brought.
+    /// Forgets a user's failures at every client, and so ends the locks that they brought.
     ///
     /// # Errors
     ///
@@ -153,10 +162,7 @@ impl Store {
         self.administer("unlocking a user", |transaction| {
             let user = find(transaction, name)?;
             touch(transaction, user.id)?;
-            transaction.execute(
-                "UPDATE accounts SET otp_failures = 0, password_failures = 0, locked_until = 0 WHERE user_id = ?1",
-                values![user.id.0],
-            )?;
+            lockout::forget(transaction, user.id)?;
             self.log(transaction, &Deed::on_user("user-unlocked", name.as_str()))
         })
     }
@@ -304,7 +310,7 @@ pub(crate) fn add(
     );
     let id = inserted.map_err(|fault| fault.or_exists(Kind::User, user.name.as_str()))?;
     transaction.execute(
-        "INSERT INTO accounts (user_id, version, otp_failures, password_failures, locked_until) VALUES (?1, 0, 0, 0, 0)",
+        "INSERT INTO accounts (user_id, version, locked_until) VALUES (?1, 0, 0)",
         values![id.0],
     )?;
     Ok(Found { id, uid })
@@ -341,12 +347,4 @@ pub(crate) fn read_expiry(row: &Row<'_>) -> Result<Option<UnixTime>, Fault> {
     Ok(stored
         .map(|seconds| unix_time("expires_at of a user", seconds))
         .transpose()?)
-}
-
-pub(crate) fn read_lockout(row: &Row<'_>) -> Result<Lockout, Fault> {
-    Ok(Lockout {
-        otp_failures: row.get("otp_failures")?,
-        password_failures: row.get("password_failures")?,
-        locked_until: unsigned("locked_until of an account", row.get("locked_until")?)?,
-    })
 }

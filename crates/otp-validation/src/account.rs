@@ -5,7 +5,7 @@ use std::fmt;
 use otp_core::{Hotp, HotpState, TokenKey, Totp, TotpState, Window};
 use zeroize::ZeroizeOnDrop;
 
-use crate::{Grammar, Lockout, UserName};
+use crate::{Grammar, Lockouts, UserName};
 
 /// Seconds since the Unix epoch, from the service's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -215,7 +215,7 @@ pub struct Account {
     /// All tokens, in the order in which they were added.
     pub tokens: Vec<Token>,
     /// Failures and locks.
-    pub lockout: Lockout,
+    pub lockouts: Lockouts,
     /// Acceptances of the last [`SAME_PACKET_LIFE`](crate::SAME_PACKET_LIFE) seconds or more.
     pub acceptances: Vec<Acceptance>,
     /// The version that effects are committed on.

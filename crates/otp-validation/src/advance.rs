@@ -25,7 +25,14 @@ impl Account {
                     let proven = self.tokens.iter_mut().find(|candidate| candidate.id == *token)?;
                     proven.status = TokenStatus::Active;
                 }
-                Effect::SetLockout(lockout) => self.lockout = *lockout,
+                Effect::SetLockout {
+                    client,
+                    lockout,
+                    locked_until,
+                } => {
+                    self.lockouts.set(*client, *lockout);
+                    self.lockouts.locked_until = *locked_until;
+                }
                 Effect::Remember(acceptance) => {
                     let begin = acceptance.at.0.saturating_sub(ACCEPTANCES_LIVE);
                     self.acceptances

@@ -5,7 +5,7 @@
 //!
 //! 1. client and user exist, are enabled and have not expired;
 //! 2. the same packet, or a twin, of a recent acceptance: its verdict, nothing spent;
-//! 3. lock-out;
+//! 3. lock-out, at this client and over all;
 //! 4. candidate tokens: enabled, proven;
 //! 5. the code, over the window of every candidate, without early exit;
 //! 6. the password, at most once;
@@ -16,8 +16,8 @@ use std::fmt;
 use otp_core::{Otp, Verdict as CodeVerdict};
 
 use crate::{
-    Acceptance, Account, Channel, Client, CredentialDigest, Effect, Factor, Grammar, Lockout, PacketDigest,
-    PasswordHash, Reason, Token, TokenId, TokenMode, TokenStatus, Twin, UnixTime,
+    Acceptance, Account, Channel, Client, ClientId, CredentialDigest, Effect, Factor, Grammar, Lockouts,
+    PacketDigest, PasswordHash, Reason, Token, TokenId, TokenMode, TokenStatus, Twin, UnixTime,
 };
 
 /// For how many seconds the same packet gets the verdict that it had. libkrad sends again for 5 s, other clients for up
@@ -83,20 +83,26 @@ impl Decision {
         }
     }
 
-    fn failure(
-        account: &Account,
-        factor: Factor,
-        reason: Reason,
-        token: Option<TokenId>,
-        now: UnixTime,
-    ) -> Self {
-        let lockout = account.lockout.after_failure(factor, now);
+    /// A wrong code or password that came through `client`, and is counted.
+    fn failure(account: &Account, client: ClientId, factor: Factor, now: UnixTime) -> Self {
+        let lockouts = account.lockouts.after_failure(client, factor, now);
+        let reason = match factor {
+            Factor::Otp => Reason::WrongCode,
+            Factor::Password => Reason::WrongPassword,
+        };
         Self {
-            verdict: Verdict::Reject,
-            reason,
-            token,
-            effects: vec![Effect::SetLockout(lockout)],
+            effects: vec![set_lockout(&lockouts, client)],
+            ..Self::reject(reason)
         }
+    }
+}
+
+/// Makes these the durable failures and locks, which differ from those before at `client` alone.
+fn set_lockout(lockouts: &Lockouts, client: ClientId) -> Effect {
+    Effect::SetLockout {
+        client,
+        lockout: lockouts.at(client),
+        locked_until: lockouts.locked_until,
     }
 }
 
@@ -113,6 +119,7 @@ pub enum Progress<'a> {
 #[must_use = "conclude it with the outcome of the password check"]
 pub struct PasswordCheck<'a> {
     account: &'a Account,
+    client: ClientId,
     hash: &'a PasswordHash,
     password: &'a [u8],
     accept: Decision,
@@ -135,13 +142,10 @@ impl<'a> PasswordCheck<'a> {
         if password_is_right {
             return self.accept;
         }
-        Decision::failure(
-            self.account,
-            Factor::Password,
-            Reason::WrongPassword,
-            self.accept.token,
-            self.now,
-        )
+        Decision {
+            token: self.accept.token,
+            ..Decision::failure(self.account, self.client, Factor::Password, self.now)
+        }
     }
 }
 
@@ -150,6 +154,7 @@ impl fmt::Debug for PasswordCheck<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PasswordCheck")
             .field("account", &self.account)
+            .field("client", &self.client)
             .field("hash", &self.hash)
             .field("password", &format_args!("({} octets)", self.password.len()))
             .field("accept", &self.accept)
@@ -189,7 +194,7 @@ fn settled_without_code(
         Reason::UserExpired
     } else if let Some(decision) = repetition(account, client, attempt, now) {
         return Some(decision);
-    } else if account.lockout.is_locked(now) {
+    } else if account.lockouts.is_locked(client.id, now) {
         Reason::Locked
     } else if attempt.credential.is_empty() {
         Reason::NoCredential
@@ -270,13 +275,7 @@ fn judge<'a>(account: &'a Account, client: &Client, attempt: &Attempt<'a>, now: 
             return Progress::Decided(decision);
         }
         Recognised::Wrong => {
-            return Progress::Decided(Decision::failure(
-                account,
-                Factor::Otp,
-                Reason::WrongCode,
-                None,
-                now,
-            ));
+            return Progress::Decided(Decision::failure(account, client.id, Factor::Otp, now));
         }
         Recognised::NotACode => return Progress::Decided(Decision::reject(Reason::NotACode)),
     };
@@ -284,6 +283,7 @@ fn judge<'a>(account: &'a Account, client: &Client, attempt: &Attempt<'a>, now: 
     match &account.user.password {
         Some(hash) if grammar.has_password() => Progress::NeedsPassword(PasswordCheck {
             account,
+            client: client.id,
             hash,
             password,
             accept,
@@ -397,8 +397,9 @@ fn accept(
             twins: Vec::new(),
         }),
     ];
-    if account.lockout != Lockout::default() {
-        effects.push(Effect::SetLockout(Lockout::default()));
+    let forgiven = account.lockouts.after_success(client.id);
+    if forgiven != account.lockouts {
+        effects.push(set_lockout(&forgiven, client.id));
     }
     Decision {
         verdict: Verdict::Accept,

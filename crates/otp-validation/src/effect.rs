@@ -1,6 +1,6 @@
 //! What a decision wants changed, as data. Effects of one decision are committed together or not at all.
 
-use crate::{Acceptance, Lockout, PacketDigest, TokenId, Twin};
+use crate::{Acceptance, ClientId, Lockout, PacketDigest, TokenId, Twin};
 
 /// One change to the durable state.
 #[derive(Clone, Debug)]
@@ -23,8 +23,15 @@ pub enum Effect {
         /// The token.
         token: TokenId,
     },
-    /// Replace the account's failures and locks.
-    SetLockout(Lockout),
+    /// Replace the account's failures and lock at one client, and its lock at all of them.
+    SetLockout {
+        /// The client.
+        client: ClientId,
+        /// Failures and lock there; the default is none.
+        lockout: Lockout,
+        /// [`Lockouts::locked_until`](crate::Lockouts::locked_until).
+        locked_until: u64,
+    },
     /// Remember the verdict, so that the same packet, or a twin, gets it again.
     Remember(Acceptance),
     /// A twin had the verdict of the acceptance of packet `of`.

@@ -4,7 +4,7 @@
 //!
 //! | type | what it is |
 //! | --- | --- |
-//! | [`Account`] | snapshot of a user: tokens, replay state, [`Lockout`], recent [`Acceptance`]s, version |
+//! | [`Account`] | snapshot of a user: tokens, replay state, [`Lockouts`], recent [`Acceptance`]s, version |
 //! | [`Client`] | the rules of the NAS or KDC listener that asks |
 //! | [`Attempt`] | the credential, with the digests that tell a repetition from an attempt |
 //! | [`decide`] → [`Progress`] | a [`Decision`], or a [`PasswordCheck`] to be concluded by whoever can hash or bind |
@@ -33,6 +33,6 @@ pub use decide::{Attempt, Decision, MAX_TWINS, PasswordCheck, Progress, SAME_PAC
 pub use effect::Effect;
 pub use enrol::{Proof, ProofError, prove};
 pub use grammar::Grammar;
-pub use lockout::{Factor, Lockout};
+pub use lockout::{Factor, Lockout, Lockouts};
 pub use name::{NameError, UserName};
 pub use reason::Reason;

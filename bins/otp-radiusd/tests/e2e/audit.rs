@@ -50,7 +50,7 @@ fn a_refused_login_is_explained_by_the_number_in_the_log() {
         r#""alice@EXAMPLE.COM" leads to the user alice."#,
         "Tokens that could let in: hotp.",
         "NO   Each of them was asked",
-        "In a row, so far: 1 wrong code",
+        "In a row through this client, so far: 1 wrong code",
         "otpctl token verify alice/LABEL",
     ] {
         assert!(told.contains(part), "{part:?} is not in\n{told}");

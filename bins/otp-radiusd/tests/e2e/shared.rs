@@ -1,6 +1,11 @@
 //! Several machines on one PostgreSQL database: each has its own state directory and a copy of the sealing key.
 
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
 
 use crate::{
     cluster::Cluster,
@@ -155,4 +160,60 @@ fn accepted_losses_are_warned_of_at_every_start() {
         daemon.kill();
     }
     assert_eq!(system.start().count("LOST COMMITS"), 0);
+}
+
+/// Logs alice in through `daemons`, one after the other, until `ended`; returns how many times.
+fn log_in_until(ended: &AtomicBool, mut daemons: Vec<Datagrams>) -> u64 {
+    let mut counter = 0;
+    while !ended.load(Ordering::Relaxed) {
+        for daemon in &mut daemons {
+            let verdict = daemon.ask("alice", &hotp(SECRET, counter));
+            assert_eq!(verdict, Verdict::Accept, "{counter}");
+            counter += 1;
+        }
+    }
+    counter
+}
+
+#[test]
+fn the_sealing_key_is_rotated_while_daemons_work() {
+    let alone = System::new();
+    let (first, _) = shared();
+    for (system, others) in [(&alone, vec![]), (&first, vec![first.beside()])] {
+        system.user_with_token("alice", SECRET, &["--type", "hotp"]);
+        let secret = system.radius_client("vpn", &[]);
+        let machines: Vec<&System> = [system].into_iter().chain(&others).collect();
+        let daemons: Vec<_> = machines.iter().map(|machine| machine.start()).collect();
+        let clients = daemons
+            .iter()
+            .map(|daemon| Datagrams::to(daemon.udp(), &secret))
+            .collect();
+        let ended = AtomicBool::new(false);
+        let logins = thread::scope(|scope| {
+            let logins = scope.spawn(|| log_in_until(&ended, clients));
+            for _ in 0..3 {
+                if others.is_empty() {
+                    system.otpctl(&["key", "rotate"], "");
+                    continue;
+                }
+                let refused = system.try_otpctl(&["key", "rotate"], "");
+                assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+                system.otpctl(&["key", "rotate", "--prepare"], "");
+                let key = |system: &System| system.state_dir().join("seal.key");
+                for other in &others {
+                    fs::copy(key(system), key(other)).unwrap();
+                }
+                for machine in &machines {
+                    machine.otpctl(&["key", "rotate", "--commit"], "");
+                }
+                assert_eq!(fs::read(key(system)).unwrap(), fs::read(key(&others[0])).unwrap());
+            }
+            ended.store(true, Ordering::Relaxed);
+            logins.join().unwrap()
+        });
+        assert!(logins > 10, "{logins}");
+        for machine in machines {
+            machine.otpctl(&["key", "status"], "");
+        }
+    }
 }

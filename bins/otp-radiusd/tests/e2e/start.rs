@@ -196,3 +196,40 @@ fn two_daemons_do_not_share_a_socket() {
         "{stderr}"
     );
 }
+
+/// As systemd hands it out: in a directory of its own, named by the environment.
+#[test]
+fn the_sealing_key_may_be_a_credential_of_systemd() {
+    let system = System::new();
+    let credentials = system.dir().join("credentials");
+    fs::create_dir(&credentials).unwrap();
+    let (key, credential) = (system.state_dir().join("seal.key"), credentials.join("seal.key"));
+    let check = |options: &[&std::ffi::OsStr]| {
+        let mut command = system.command("otp-radiusd");
+        command
+            .args(["--check", "--listen", "udp://127.0.0.1:0"])
+            .args(options);
+        command.env("CREDENTIALS_DIRECTORY", &credentials);
+        let output = run(command, "");
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(text).unwrap())
+    };
+    let shown = |path: &std::path::Path| format!("key        {}", path.display());
+
+    // Other credentials are none of its business.
+    let (code, text) = check(&[]);
+    assert!(code == Some(0) && text.contains(&shown(&key)), "{text}");
+    fs::copy(&key, &credential).unwrap();
+    fs::set_permissions(&credential, fs::Permissions::from_mode(0o400)).unwrap();
+    let kept = system.dir().join("kept.key");
+    fs::rename(&key, &kept).unwrap();
+    let (code, text) = check(&[]);
+    assert!(code == Some(0) && text.contains(&shown(&credential)), "{text}");
+    // What is configured wins.
+    let (code, text) = check(&["--key-file".as_ref(), kept.as_os_str()]);
+    assert!(code == Some(0) && text.contains(&shown(&kept)), "{text}");
+    // One that others may read is no secret, wherever it comes from.
+    fs::set_permissions(&credential, fs::Permissions::from_mode(0o444)).unwrap();
+    let (code, text) = check(&[]);
+    assert!(code == Some(1) && text.contains("chmod 600"), "{text}");
+}

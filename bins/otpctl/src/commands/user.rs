@@ -11,7 +11,7 @@ use crate::{
     failure::Failure,
     text::{self, ago},
     values::{GrammarChoice, each_once, parse_grammar, parse_user},
-    view::{TokenView, UserView},
+    view::{LockoutsView, TokenView, UserView},
 };
 
 /// Add, list and change users.
@@ -132,15 +132,12 @@ impl Show {
             .collect();
         let now = context.now();
         let user = UserView::new(&record);
-        let lockout = record.lockout;
-        let failures = format!(
-            "{} wrong codes, {} wrong passwords",
-            lockout.otp_failures, lockout.password_failures
-        );
-        let locked = match lockout.seconds_left(now) {
-            0 => "no".to_owned(),
-            seconds => format!(
-                "for {seconds} s; end it: otpctl user unlock {}",
+        let lockouts = LockoutsView::new(&record.lockouts, &store.clients()?, now);
+        let failures = lockouts.failures();
+        let locked = match lockouts.locks() {
+            None => "no".to_owned(),
+            Some(locks) => format!(
+                "{locks}; end it: otpctl user unlock {}",
                 text::shell_word(self.name.as_str())
             ),
         };
@@ -168,11 +165,7 @@ impl Show {
         let value = json!({
             "user": user,
             "tokens": tokens,
-            "lockout": {
-                "otp_failures": lockout.otp_failures,
-                "password_failures": lockout.password_failures,
-                "locked_until": lockout.is_locked(now).then_some(lockout.locked_until),
-            },
+            "lockout": lockouts,
         });
         context.result(&value, &text)?;
         Ok(Exit::Ok)
@@ -238,7 +231,7 @@ pub(crate) struct Enable {
     names: Vec<UserName>,
 }
 
-/// Forget failed logins, and so end the lock that they brought.
+/// Forget failed logins through every client, and so end the locks that they brought.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Unlock {
     /// Names, exactly as they are stored.

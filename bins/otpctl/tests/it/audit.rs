@@ -199,7 +199,7 @@ fn a_decision_is_told_step_by_step() {
     let wrong = wrong
         .prints("yes  Tokens that could let in: hotp.")
         .prints("NO   Each of them was asked")
-        .prints("-   In a row, so far: 1 wrong code, 0 wrong passwords.")
+        .prints("-   In a row through this client, so far: 1 wrong code, 0 wrong passwords.")
         .prints("try: if it goes on, find out what the app or device does otherwise");
     assert!(!wrong.stdout.contains("on disk"), "{wrong:?}");
     state

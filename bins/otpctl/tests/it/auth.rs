@@ -69,7 +69,52 @@ fn failures_count_and_show() {
         state.run_with(["auth", "alice"], "000000").exits(1);
     }
     let shown = state.json(["user", "show", "alice"]);
-    assert_eq!(shown["lockout"]["otp_failures"], 3);
+    let lockout = &shown["lockout"];
+    assert_eq!(lockout["otp_failures"], 3);
+    assert_eq!(lockout["locked_until"], serde_json::Value::Null, "not everywhere");
+    let at = &lockout["clients"][0];
+    assert_eq!((&at["client"], &at["otp_failures"]), (&"kdc".into(), &3.into()));
+    assert!(at["locked_until"].is_u64(), "{at}");
+}
+
+#[test]
+fn failures_through_one_client_leave_the_others_open() {
+    let state = State::with_alice();
+    for client in ["vpn", "wifi"] {
+        let address = format!("192.0.2.{}", client.len());
+        state.run(["client", "add", client, "--address", &address]).ok();
+    }
+    for _ in 0..3 {
+        state
+            .run_with(["auth", "alice", "--client", "vpn"], "000000")
+            .exits(1);
+    }
+    state
+        .run_with(["auth", "alice", "--client", "vpn"], "755224")
+        .exits(1)
+        .prints("locked");
+    state
+        .run_with(["auth", "alice", "--client", "wifi"], "000000")
+        .exits(1)
+        .prints("wrong-code");
+    state
+        .run(["user", "show", "alice"])
+        .ok()
+        .prints("3 wrong codes, 0 wrong passwords through vpn; 1 wrong codes, 0 wrong passwords through wifi")
+        .prints("s through vpn; end it: otpctl user unlock alice");
+    // What is right through one forgives there alone.
+    state
+        .run_with(["auth", "alice", "--client", "wifi"], "755224")
+        .ok();
+    let shown = state.json(["user", "show", "alice"]);
+    let clients = shown["lockout"]["clients"].as_array().unwrap();
+    assert_eq!(clients.len(), 1, "{clients:?}");
+    assert_eq!(clients[0]["client"], "vpn");
+    state.run(["client", "rm", "vpn"]).ok();
+    state
+        .run(["user", "show", "alice"])
+        .ok()
+        .prints("through a client that was removed");
 }
 
 #[test]

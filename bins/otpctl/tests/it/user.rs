@@ -36,11 +36,13 @@ fn users_are_added_listed_and_shown() {
     assert_eq!(shown["tokens"], serde_json::json!([]));
     assert_eq!(shown["lockout"]["otp_failures"], 0);
     assert_eq!(shown["lockout"]["locked_until"], serde_json::Value::Null);
+    assert_eq!(shown["lockout"]["clients"], serde_json::json!([]));
     state
         .run(["user", "show", "alice"])
         .ok()
         .prints("credential  otp\n")
-        .prints("tokens      none\n");
+        .prints("tokens      none\n")
+        .prints("failures    none\n");
 }
 
 #[test]

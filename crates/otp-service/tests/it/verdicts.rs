@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use otp_service::{Clock, Origin, Request, Service};
 use otp_store::Store;
-use otp_validation::{PacketDigest, Reason};
+use otp_validation::{Client, ClientId, PacketDigest, Reason};
 
 use crate::world::{World, code};
 
@@ -54,6 +54,38 @@ async fn guesses_at_once_cost_as_much_as_one_after_the_other() {
         "a lock ends by itself"
     );
     assert_eq!(world.failures(), 0);
+}
+
+/// Whoever guesses through one client leaves the user alone at another, and nobody is harmed by a name that is nobody's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn guesses_lock_at_their_client_alone() {
+    let world = World::new(0);
+    let vpn = Client {
+        id: ClientId(77),
+        name: "vpn".into(),
+        ..world.client.clone()
+    };
+    for _ in 0..20 {
+        let guess = world.request("alice", "000000");
+        world.service.validate(guess, &vpn).await;
+        world.clock.pass(900);
+    }
+    assert_eq!(world.failures(), 20);
+    for name in ["", " ", "alic", "alice ", "Alice", "\u{0}"] {
+        world.ask(name, "000000").await;
+    }
+    assert_eq!(world.failures(), 20);
+    let guess = world.request("alice", "000000");
+    world.service.validate(guess, &vpn).await;
+    let honest = world.request("alice", &code(0));
+    let outcome = world.service.validate(honest, &vpn).await;
+    assert_eq!(outcome.reason, Reason::Locked, "at the VPN");
+    assert_eq!(
+        world.ask("alice", &code(0)).await.reason,
+        Reason::Accepted,
+        "at the KDC"
+    );
+    assert_eq!(world.failures(), 21, "which forgives nothing at the VPN");
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use std::{
 use otp_core::{Digits, Hotp, HotpState, TokenKey, hotp};
 use otp_service::{Clock, Origin, Outcome, Request, Service};
 use otp_store::{MissingUsers, NewToken, NewUser, Paths, Source, Store};
-use otp_validation::{Client, PacketDigest, Reason, TokenMode, TokenStatus, UnixTime, UserName};
+use otp_validation::{Client, Factor, PacketDigest, Reason, TokenMode, TokenStatus, UnixTime, UserName};
 use tempfile::TempDir;
 
 pub(crate) const START: UnixTime = UnixTime(1_700_000_000);
@@ -150,7 +150,7 @@ impl World {
             .user(&UserName::parse(b"alice").unwrap())
             .unwrap()
             .unwrap()
-            .lockout
-            .otp_failures
+            .lockouts
+            .failures(Factor::Otp)
     }
 }

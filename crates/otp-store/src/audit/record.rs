@@ -51,7 +51,7 @@ pub struct DecisionFacts<'a> {
     pub spent: Option<Spent>,
     /// The user's tokens: worth their space where none of them has let the user in.
     pub tokens: &'a [Token],
-    /// Failures in a row as they are after this decision, if there are any.
+    /// Failures in a row at this client as they are after this decision, if there are any.
     pub failures: Option<FailureFacts>,
     /// The packet.
     pub packet: Option<PacketDigest>,
@@ -78,14 +78,14 @@ pub enum Spent {
     },
 }
 
-/// Failures in a row.
+/// Failures in a row at one client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FailureFacts {
     /// Wrong codes.
     pub codes: u32,
     /// Wrong passwords.
     pub passwords: u32,
-    /// The end of the lock, if there is one.
+    /// The end of the lock there or at all clients, if there is one.
     pub locked_until: Option<UnixTime>,
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use otp_validation::{Acceptance, Effect, Lockout, TokenId, Twin, UserId};
+use otp_validation::{Acceptance, ClientId, Effect, Lockout, TokenId, Twin, UserId};
 
 use crate::{
     StoreError,
@@ -26,6 +26,8 @@ pub(crate) struct Seen {
 #[derive(Debug, Default)]
 pub(crate) struct Writes {
     pub(crate) accounts: BTreeMap<UserId, AccountRow>,
+    /// Failures and locks at clients; the default forgives.
+    pub(crate) lockouts: BTreeMap<(UserId, ClientId), Lockout>,
     /// The state before and after, by replay state.
     pub(crate) replay: BTreeMap<Vec<u8>, (i64, i64)>,
     pub(crate) activated: Vec<TokenId>,
@@ -39,7 +41,8 @@ pub(crate) struct AccountRow {
     user: UserId,
     pub(crate) old: i64,
     pub(crate) new: i64,
-    pub(crate) lockout: Option<Lockout>,
+    /// The end of the lock at all clients, if it changes.
+    pub(crate) locked_until: Option<u64>,
 }
 
 /// A verdict to be kept.
@@ -84,6 +87,7 @@ pub(crate) fn plan<'a>(mut seen: Seen, changes: impl Iterator<Item = &'a Change>
 /// The writes of one change.
 struct Draft {
     account: AccountRow,
+    lockouts: BTreeMap<(UserId, ClientId), Lockout>,
     consumed: BTreeMap<Vec<u8>, (i64, i64)>,
     activated: Vec<TokenId>,
     acceptances: Vec<AcceptanceRow>,
@@ -108,8 +112,9 @@ impl Draft {
                 } else {
                     change.version.0
                 },
-                lockout: None,
+                locked_until: None,
             },
+            lockouts: BTreeMap::new(),
             consumed: BTreeMap::new(),
             activated: Vec::new(),
             acceptances: Vec::new(),
@@ -148,7 +153,14 @@ impl Draft {
                 }
                 self.activated.push(*token);
             }
-            Effect::SetLockout(lockout) => self.account.lockout = Some(*lockout),
+            Effect::SetLockout {
+                client,
+                lockout,
+                locked_until,
+            } => {
+                self.account.locked_until = Some(*locked_until);
+                self.lockouts.insert((user, *client), *lockout);
+            }
             Effect::Remember(acceptance) => {
                 let matched = spent_by(&change.effects, acceptance)?;
                 self.acceptances.push(AcceptanceRow {
@@ -187,6 +199,7 @@ impl Draft {
         }
         // A confirmation of the version that this change was decided on is contained in it.
         writes.accounts.insert(self.account.user, self.account);
+        writes.lockouts.extend(self.lockouts);
         writes.activated.extend(self.activated);
         writes.acceptances.extend(self.acceptances);
         writes.twins.extend(self.twins);

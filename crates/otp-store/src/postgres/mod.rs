@@ -4,6 +4,7 @@
 //! [`lanes`], which put many of them into one transaction.
 
 mod batch;
+mod clock;
 mod driver;
 mod file;
 mod lanes;
@@ -22,12 +23,15 @@ pub(crate) use session::{Session, is_of_the_server, is_transient};
 pub(crate) use status::status;
 pub use url::Postgres;
 
+use otp_validation::UnixTime;
+
 use crate::{
     StoreError,
     audit::Trail,
     commit::{Counters, Job, Work},
     error::Fault,
     postgres::{
+        clock::Clock,
         driver::{Driver, wait},
         lanes::Lanes,
         servers::Servers,
@@ -44,6 +48,7 @@ const SESSIONS: usize = 8;
 pub(crate) struct Engine {
     servers: Arc<Servers>,
     lanes: Lanes,
+    clock: Clock,
     pool: Pool,
     driver: Driver,
 }
@@ -59,9 +64,11 @@ impl Engine {
             .map_err(|error| StoreError::io("start the thread for", database.to_string(), error))?;
         let servers = Arc::new(Servers::new(database.clone(), driver.handle().clone()));
         let lanes = Lanes::start(driver.handle(), &servers, counters, trail);
+        let clock = Clock::start(driver.handle(), &servers);
         Ok(Self {
             servers,
             lanes,
+            clock,
             pool: Pool::default(),
             driver,
         })
@@ -80,6 +87,11 @@ impl Engine {
     /// Tells the lanes of records that wait. If they cannot be told, they have work, and take them along.
     pub(crate) fn wake(&self) {
         let _ = self.lanes.submit(Work::Records);
+    }
+
+    /// The time by the database's clock.
+    pub(crate) async fn now(&self) -> Result<UnixTime, StoreError> {
+        self.clock.now().await
     }
 
     /// Runs `look` on one consistent snapshot.
@@ -144,7 +156,10 @@ impl Engine {
         while let Some(session) = self.pool.idle() {
             // One that the server has closed meanwhile says so now, and another takes its place.
             if self.servers.is_current(&session) && session.wait(session.begin(purpose)).is_ok() {
-                schema::check(Sql::Postgres(&session), &self.name())?;
+                // Whoever only looks fails by himself where other tables are.
+                if purpose != Purpose::Read {
+                    schema::check(Sql::Postgres(&session), &self.name())?;
+                }
                 return Ok(session);
             }
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use otp_validation::{Effect, TokenId, UnixTime, UserId};
+use otp_validation::{Effect, Lockout, TokenId, UnixTime, UserId};
 use tokio_postgres::{Row, types::ToSql};
 
 use crate::{
@@ -33,11 +33,22 @@ const ACCEPTANCES: &str = "SELECT a.user_id, a.packet
      WHERE a.twin_of IS NULL";
 
 const MOVE_ACCOUNTS: &str = "UPDATE accounts a
-     SET version = c.new, otp_failures = coalesce(c.otp, a.otp_failures),
-         password_failures = coalesce(c.password, a.password_failures), locked_until = coalesce(c.until, a.locked_until)
-     FROM unnest(CAST(?1 AS BIGINT[]), CAST(?2 AS BIGINT[]), CAST(?3 AS BIGINT[]), CAST(?4 AS BIGINT[]),
-                 CAST(?5 AS BIGINT[]), CAST(?6 AS BIGINT[])) AS c (user_id, old, new, otp, password, until)
+     SET version = c.new, locked_until = coalesce(c.until, a.locked_until)
+     FROM unnest(CAST(?1 AS BIGINT[]), CAST(?2 AS BIGINT[]), CAST(?3 AS BIGINT[]), CAST(?4 AS BIGINT[]))
+          AS c (user_id, old, new, until)
      WHERE a.user_id = c.user_id AND a.version = c.old";
+
+const COUNT_FAILURES: &str = "INSERT INTO lockouts
+         (user_id, client_id, otp_failures, password_failures, failed_at, locked_until)
+     SELECT * FROM unnest(CAST(?1 AS BIGINT[]), CAST(?2 AS BIGINT[]), CAST(?3 AS BIGINT[]), CAST(?4 AS BIGINT[]),
+                          CAST(?5 AS BIGINT[]), CAST(?6 AS BIGINT[]))
+     ON CONFLICT (user_id, client_id) DO UPDATE
+     SET otp_failures = excluded.otp_failures, password_failures = excluded.password_failures,
+         failed_at = excluded.failed_at, locked_until = excluded.locked_until";
+
+const FORGIVE: &str = "DELETE FROM lockouts l
+     USING unnest(CAST(?1 AS BIGINT[]), CAST(?2 AS BIGINT[])) AS c (user_id, client_id)
+     WHERE l.user_id = c.user_id AND l.client_id = c.client_id";
 
 /// Spends codes, by comparison and change in one statement.
 const SPEND: &str = "UPDATE replay r SET next = c.next
@@ -98,6 +109,8 @@ pub(crate) async fn prepare(session: &Session) -> Result<(), Fault> {
         TOKENS,
         ACCEPTANCES,
         MOVE_ACCOUNTS,
+        COUNT_FAILURES,
+        FORGIVE,
         SPEND,
         ACTIVATE,
         FORGET,
@@ -250,6 +263,8 @@ pub(crate) async fn write(session: &Session, writes: &Writes, appended: &Appende
         append(session, appended),
         move_chain(session, appended),
         move_accounts(session, writes),
+        count_failures(session, writes),
+        forgive(session, writes),
         spend(session, writes),
         activate(session, writes),
         forget(session, writes),
@@ -294,22 +309,51 @@ async fn move_accounts(session: &Session, writes: &Writes) -> Result<(), Fault> 
     let users: Vec<i64> = rows().map(|(user, _)| user.0).collect();
     let old: Vec<i64> = rows().map(|(_, row)| row.old).collect();
     let new: Vec<i64> = rows().map(|(_, row)| row.new).collect();
-    let locks = || rows().map(|(_, row)| row.lockout);
-    let otp: Vec<Option<i64>> = locks()
-        .map(|lock| lock.map(|lock| lock.otp_failures.into()))
-        .collect();
-    let password: Vec<Option<i64>> = locks()
-        .map(|lock| lock.map(|lock| lock.password_failures.into()))
-        .collect();
-    let until: Vec<Option<i64>> = locks()
-        .map(|lock| lock.map(|lock| time(UnixTime(lock.locked_until))))
-        .collect();
-    let values: [&(dyn ToSql + Sync); 6] = [&users, &old, &new, &otp, &password, &until];
+    let until = rows().map(|(_, row)| row.locked_until.map(|until| time(UnixTime(until))));
+    let until: Vec<Option<i64>> = until.collect();
+    let values: [&(dyn ToSql + Sync); 4] = [&users, &old, &new, &until];
     all_of(
         "accounts",
         session.execute(MOVE_ACCOUNTS, &values).await?,
         users.len(),
     )
+}
+
+async fn count_failures(session: &Session, writes: &Writes) -> Result<(), Fault> {
+    let none = Lockout::default();
+    let rows = || writes.lockouts.iter().filter(|(_, lockout)| **lockout != none);
+    let users: Vec<i64> = rows().map(|((user, _), _)| user.0).collect();
+    if users.is_empty() {
+        return Ok(());
+    }
+    let clients: Vec<i64> = rows().map(|((_, client), _)| client.0).collect();
+    let otp: Vec<i64> = rows().map(|(_, lockout)| lockout.otp_failures.into()).collect();
+    let password: Vec<i64> = rows()
+        .map(|(_, lockout)| lockout.password_failures.into())
+        .collect();
+    let failed_at: Vec<i64> = rows()
+        .map(|(_, lockout)| time(UnixTime(lockout.failed_at)))
+        .collect();
+    let until: Vec<i64> = rows()
+        .map(|(_, lockout)| time(UnixTime(lockout.locked_until)))
+        .collect();
+    let values: [&(dyn ToSql + Sync); 6] = [&users, &clients, &otp, &password, &failed_at, &until];
+    all_of(
+        "lockouts",
+        session.execute(COUNT_FAILURES, &values).await?,
+        users.len(),
+    )
+}
+
+async fn forgive(session: &Session, writes: &Writes) -> Result<(), Fault> {
+    let none = Lockout::default();
+    let rows = || writes.lockouts.iter().filter(|(_, lockout)| **lockout == none);
+    let users: Vec<i64> = rows().map(|((user, _), _)| user.0).collect();
+    if users.is_empty() {
+        return Ok(());
+    }
+    let clients: Vec<i64> = rows().map(|((_, client), _)| client.0).collect();
+    session.execute(FORGIVE, &[&users, &clients]).await.map(drop)
 }
 
 async fn spend(session: &Session, writes: &Writes) -> Result<(), Fault> {

@@ -10,7 +10,11 @@ use crate::{StoreError, error::Fault};
 pub(crate) const APPLICATION_ID: i64 = 0x4f54_5073;
 
 /// Steps from the empty database to the present schema. A step that was released never changes.
-pub(crate) const STEPS: &[&str] = &[include_str!("schema/0001.sql"), include_str!("schema/0002.sql")];
+pub(crate) const STEPS: &[&str] = &[
+    include_str!("schema/0001.sql"),
+    include_str!("schema/0002.sql"),
+    include_str!("schema/0003.sql"),
+];
 
 /// The schema that this program works on.
 pub(crate) fn newest() -> i64 {
@@ -105,6 +109,29 @@ mod tests {
             refused,
             Err(Fault::Store(StoreError::NewerSchema { found: 2, known: 1 }))
         ));
+    }
+
+    #[test]
+    fn failures_of_before_there_were_clients_are_forgiven_and_locks_kept() {
+        let connection = Connection::open_in_memory().unwrap();
+        apply(&connection, &STEPS[..1]).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO users (id, uid, name, enabled, created_at)
+                 VALUES (5, x'00112233445566778899aabbccddeeff', 'alice', 1, 7);
+                 INSERT INTO accounts (user_id, version, otp_failures, password_failures, locked_until)
+                 VALUES (5, 9, 12, 3, 1700000000)",
+            )
+            .unwrap();
+        apply(&connection, &STEPS[..2]).unwrap();
+        let kept: (i64, i64, i64) = connection
+            .query_row(
+                "SELECT version, locked_until, (SELECT count(*) FROM lockouts) FROM accounts WHERE user_id = 5",
+                [],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            )
+            .unwrap();
+        assert_eq!(kept, (9, 1_700_000_000, 0));
     }
 
     /// A connection with the tables, a user, a token and its replay state.

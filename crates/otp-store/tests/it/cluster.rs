@@ -24,6 +24,8 @@ pub struct Cluster {
     dir: TempDir,
     server: Option<Child>,
     databases: AtomicU32,
+    /// Not empty if the directory is to go with the server.
+    fate: &'static str,
 }
 
 /// Whom the server runs as: it refuses to be root.
@@ -37,16 +39,22 @@ impl Cluster {
     /// The server that the tests of this process share.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Cluster> = OnceLock::new();
-        SHARED.get_or_init(Self::new)
+        // Nobody drops it: its directory goes with its server.
+        SHARED.get_or_init(|| Self::make("gone with the server"))
     }
 
     /// A server of its own.
     pub fn new() -> Self {
+        Self::make("")
+    }
+
+    fn make(fate: &'static str) -> Self {
         let dir = tempfile::Builder::new().prefix("otp-postgres").tempdir().unwrap();
         let mut cluster = Self {
             dir,
             server: None,
             databases: AtomicU32::new(0),
+            fate,
         };
         if let Some(identity) = unprivileged() {
             fs::set_permissions(cluster.dir.path(), fs::Permissions::from_mode(0o711)).unwrap();
@@ -86,13 +94,14 @@ impl Cluster {
     pub fn start(&mut self) {
         // Between the server and this process stands a shell that notices when this process is gone, however it went.
         let script = r#""$0" -D "$1" -k "$2" -c listen_addresses= -c max_connections=200 -c wal_level=replica & server=$!
-            read -r _; kill -QUIT $server; wait $server"#;
+            read -r _; kill -QUIT $server; wait $server; [ -z "$3" ] || rm -rf "$2""#;
         let mut command = self.as_owner(Command::new("sh"));
         let server = command
             .args(["-c", script])
             .arg(binary("postgres"))
             .arg(self.data())
             .arg(self.socket_dir())
+            .arg(self.fate)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(fs::File::create(self.dir.path().join("log")).unwrap())

@@ -105,8 +105,8 @@ fn a_commit_without_an_answer_is_looked_for() {
         proxy.set(trap);
         let counted = crate::support::commit(&store, wrong.0, wrong.1).unwrap();
         assert_eq!(counted, Commit::Recorded, "{trap:?}");
-        let lockout = store.account(&name("alice")).unwrap().unwrap().lockout;
-        assert_eq!(lockout.otp_failures, 1, "{trap:?}");
+        let lockouts = store.account(&name("alice")).unwrap().unwrap().lockouts;
+        assert_eq!(lockouts.at(nas().id).otp_failures, 1, "{trap:?}");
         assert_eq!(
             attempt(&store, "alice", &nas(), &code, b"another packet"),
             (false, Reason::ReplayedCode)

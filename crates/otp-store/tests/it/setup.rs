@@ -189,10 +189,8 @@ fn another_stores_key_is_refused() {
 fn databases_that_are_not_ours_or_not_durable_are_refused() {
     let fixture = Fixture::new();
     let paths = fixture.paths.clone();
-    let present: i64 = fixture
-        .sql()
-        .pragma_query_value(None, "user_version", |row| row.get(0))
-        .unwrap();
+    let read = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
+    let newest = fixture.sql().pragma_query_value(None, "user_version", read);
     fixture.sql().pragma_update(None, "user_version", 99).unwrap();
     assert!(matches!(
         Store::open(&paths),
@@ -205,7 +203,7 @@ fn databases_that_are_not_ours_or_not_durable_are_refused() {
     );
     fixture
         .sql()
-        .pragma_update(None, "user_version", present)
+        .pragma_update(None, "user_version", newest.unwrap())
         .unwrap();
     fixture.store.check().unwrap();
 

@@ -9,5 +9,6 @@
     reason = "test code"
 )]
 
+mod budgets;
 mod support;
 mod watermark;

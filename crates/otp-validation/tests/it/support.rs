@@ -2,8 +2,8 @@
 
 use otp_core::TokenKey;
 use otp_validation::{
-    Account, AccountVersion, Attempt, Client, ClientId, CredentialDigest, Decision, Lockout, PacketDigest,
-    Progress, Token, TokenId, TokenMode, TokenStatus, UnixTime, User, UserId, UserName, decide,
+    Account, AccountVersion, Attempt, Client, ClientId, CredentialDigest, Decision, Effect, Lockouts,
+    PacketDigest, Progress, Token, TokenId, TokenMode, TokenStatus, UnixTime, User, UserId, UserName, decide,
 };
 
 pub(crate) fn key() -> TokenKey {
@@ -32,7 +32,7 @@ pub(crate) fn account(token: Token) -> Account {
             grammar: None,
         },
         tokens: vec![token],
-        lockout: Lockout::default(),
+        lockouts: Lockouts::default(),
         acceptances: Vec::new(),
         version: AccountVersion(1),
     }
@@ -59,5 +59,20 @@ pub(crate) fn decided(account: &Account, client: &Client, code: &str, now: UnixT
     match decide(account, client, &attempt, now) {
         Progress::Decided(decision) => decision,
         Progress::NeedsPassword(_) => panic!("nobody has a password"),
+    }
+}
+
+/// Makes the failures and locks of a decision those of the account.
+pub(crate) fn count(account: &mut Account, decision: &Decision) {
+    for effect in &decision.effects {
+        if let Effect::SetLockout {
+            client,
+            lockout,
+            locked_until,
+        } = effect
+        {
+            account.lockouts.set(*client, *lockout);
+            account.lockouts.locked_until = *locked_until;
+        }
     }
 }

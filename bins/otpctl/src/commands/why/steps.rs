@@ -228,7 +228,7 @@ fn failures(told: &Told) -> Option<String> {
         .number("locked_until")
         .map(|until| format!("; locked until {}", utc::show(UnixTime(until))));
     Some(format!(
-        "In a row, so far: {}{}.",
+        "In a row through this client, so far: {}{}.",
         counted(told)?,
         until.unwrap_or_default()
     ))

@@ -1,43 +1,15 @@
--- What was decided and done: appended, never changed. Each link is a keyed digest of its record and of the link before.
-CREATE TABLE audit (
-    chain   BIGINT NOT NULL,
-    number  BIGINT NOT NULL CHECK (number > 0),
-    at      BIGINT NOT NULL,
-    request BIGINT,
-    record  TEXT   NOT NULL,
-    link    BYTEA  NOT NULL CHECK (length(link) = 32),
-    PRIMARY KEY (chain, number)
-);
+-- Failures are counted at each client. Those of before are forgiven; a lock that they brought ends when it would have. A client
+-- that is removed leaves its rows, which weigh on nobody for more than a day.
+CREATE TABLE lockouts (
+    user_id           BIGINT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    client_id         BIGINT NOT NULL,
+    otp_failures      BIGINT NOT NULL,
+    password_failures BIGINT NOT NULL,
+    failed_at         BIGINT NOT NULL,
+    locked_until      BIGINT NOT NULL,
+    PRIMARY KEY (user_id, client_id)
+) WITH (fillfactor = 70);
 
--- Requests of one run are numbered in their order, so that this grows at its end.
-CREATE INDEX audit_by_request ON audit (request) WHERE request IS NOT NULL;
-
--- Where each chain ends. Whoever appends locks the row of a chain; there are as many as ever wrote at once.
-CREATE TABLE audit_chains (
-    id     BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    name   BYTEA  NOT NULL UNIQUE CHECK (length(name) = 16),
-    number BIGINT NOT NULL CHECK (number >= 0),
-    link   BYTEA  NOT NULL CHECK (length(link) = 32)
-) WITH (fillfactor = 20);
-
-CREATE FUNCTION audit_is_only_appended_to() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    RAISE EXCEPTION 'the audit trail is only appended to' USING ERRCODE = 'integrity_constraint_violation';
-END $$;
-
-CREATE TRIGGER audit_stays BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
-    FOR EACH STATEMENT EXECUTE FUNCTION audit_is_only_appended_to();
-
-CREATE FUNCTION audit_chains_only_grow() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    IF TG_OP = 'UPDATE' AND NEW.number > OLD.number AND NEW.id = OLD.id AND NEW.name = OLD.name THEN
-        RETURN NEW;
-    END IF;
-    RAISE EXCEPTION 'the audit trail is only appended to' USING ERRCODE = 'integrity_constraint_violation';
-END $$;
-
-CREATE TRIGGER audit_chains_grow BEFORE UPDATE OR DELETE ON audit_chains
-    FOR EACH ROW EXECUTE FUNCTION audit_chains_only_grow();
-
-CREATE TRIGGER audit_chains_stay BEFORE TRUNCATE ON audit_chains
-    FOR EACH STATEMENT EXECUTE FUNCTION audit_chains_only_grow();
+-- What stays in the account is the lock at all clients.
+ALTER TABLE accounts DROP COLUMN otp_failures;
+ALTER TABLE accounts DROP COLUMN password_failures;

@@ -1,49 +1,15 @@
--- What was decided and done: appended, never changed. Each link is a keyed digest of its record and of the link before.
-CREATE TABLE audit (
-    chain   INTEGER NOT NULL,
-    number  INTEGER NOT NULL CHECK (number > 0),
-    at      INTEGER NOT NULL,
-    request INTEGER,
-    record  TEXT    NOT NULL,
-    link    BLOB    NOT NULL CHECK (length(link) = 32),
-    UNIQUE (chain, number)
-) STRICT;
+-- Failures are counted at each client. Those of before are forgiven; a lock that they brought ends when it would have. A client
+-- that is removed leaves its rows, which weigh on nobody for more than a day.
+CREATE TABLE lockouts (
+    user_id           INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    client_id         INTEGER NOT NULL,
+    otp_failures      INTEGER NOT NULL,
+    password_failures INTEGER NOT NULL,
+    failed_at         INTEGER NOT NULL,
+    locked_until      INTEGER NOT NULL,
+    PRIMARY KEY (user_id, client_id)
+) STRICT, WITHOUT ROWID;
 
--- Requests of one run are numbered in their order, so that this grows at its end.
-CREATE INDEX audit_by_request ON audit (request) WHERE request IS NOT NULL;
-
--- Where each chain ends.
-CREATE TABLE audit_chains (
-    id     INTEGER PRIMARY KEY AUTOINCREMENT,
-    name   BLOB    NOT NULL UNIQUE CHECK (length(name) = 16),
-    number INTEGER NOT NULL CHECK (number >= 0),
-    link   BLOB    NOT NULL CHECK (length(link) = 32)
-) STRICT;
-
-CREATE TRIGGER audit_stays BEFORE UPDATE ON audit
-BEGIN
-    SELECT RAISE(ABORT, 'the audit trail is only appended to');
-END;
-
-CREATE TRIGGER audit_is_kept BEFORE DELETE ON audit
-BEGIN
-    SELECT RAISE(ABORT, 'the audit trail is only appended to');
-END;
-
--- REPLACE would delete without asking the trigger above.
-CREATE TRIGGER audit_appends BEFORE INSERT ON audit
-WHEN NEW.number <= (SELECT number FROM audit_chains WHERE id = NEW.chain)
-BEGIN
-    SELECT RAISE(ABORT, 'the audit trail is only appended to');
-END;
-
-CREATE TRIGGER audit_chains_grow BEFORE UPDATE ON audit_chains
-WHEN NEW.number <= OLD.number OR NEW.id <> OLD.id OR NEW.name <> OLD.name
-BEGIN
-    SELECT RAISE(ABORT, 'the audit trail is only appended to');
-END;
-
-CREATE TRIGGER audit_chains_stay BEFORE DELETE ON audit_chains
-BEGIN
-    SELECT RAISE(ABORT, 'the audit trail is only appended to');
-END;
+-- What stays in the account is the lock at all clients.
+ALTER TABLE accounts DROP COLUMN otp_failures;
+ALTER TABLE accounts DROP COLUMN password_failures;

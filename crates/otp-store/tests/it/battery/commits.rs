@@ -1,7 +1,8 @@
 use otp_core::{Hotp, HotpState, Totp, TotpState, Window};
 use otp_store::{ClientSettings, Commit, MissingUsers, NewToken, NewUser, StoreError};
 use otp_validation::{
-    Decision, Effect, Grammar, Lockout, PasswordHash, Reason, TokenMode, TokenStatus, Verdict, prove,
+    Decision, Effect, Grammar, Lockout, Lockouts, PasswordHash, Reason, TokenMode, TokenStatus, Verdict,
+    prove,
 };
 
 use crate::support::{
@@ -73,11 +74,16 @@ fn a_conflict_takes_back_the_whole_decision_and_nothing_else() {
     let locked = Lockout {
         otp_failures: 9,
         password_failures: 9,
+        failed_at: u64::MAX,
         locked_until: u64::MAX,
     };
     // The second effect is refused: bob's token is not alice's.
     let effects = vec![
-        Effect::SetLockout(locked),
+        Effect::SetLockout {
+            client: nas().id,
+            lockout: locked,
+            locked_until: u64::MAX,
+        },
         Effect::Consume {
             token: alice,
             matched: 0,
@@ -98,8 +104,8 @@ fn a_conflict_takes_back_the_whole_decision_and_nothing_else() {
     );
     let account = fixture.store.account(&name("alice")).unwrap().unwrap();
     assert_eq!(
-        (account.version, account.lockout),
-        (at.version, Lockout::default())
+        (account.version, account.lockouts),
+        (at.version, Lockouts::default())
     );
     assert_eq!(
         (
@@ -120,7 +126,7 @@ fn failures_are_durable_and_move_the_version() {
             (false, Reason::WrongCode)
         );
         let record = fixture.reopen().user(&name("alice")).unwrap().unwrap();
-        assert_eq!(record.lockout.otp_failures, failures);
+        assert_eq!(record.lockouts.at(nas().id).otp_failures, failures);
     }
     assert_eq!(
         attempt(&fixture.store, "alice", &nas(), &code(SEED, 0), b"packet"),

@@ -1,7 +1,7 @@
 //! Decisions that no longer fit the account, or never did.
 
 use otp_store::Commit;
-use otp_validation::{Decision, Effect, PacketDigest, Reason, Twin, Verdict};
+use otp_validation::{Decision, Effect, Factor, PacketDigest, Reason, Twin, Verdict};
 
 use crate::support::{Fixture, SEED, attempt, code, commit, decision, kdc, name, nas};
 
@@ -19,7 +19,7 @@ fn a_snapshot_serves_one_decision() {
         assert_eq!(commit(&fixture.store, after, other).unwrap(), Commit::Conflict);
     }
     let record = fixture.store.user(&name("alice")).unwrap().unwrap();
-    assert_eq!(record.lockout.otp_failures, 2);
+    assert_eq!(record.lockouts.failures(Factor::Otp), 2);
 }
 
 #[test]

@@ -82,7 +82,7 @@ fn seen(account: &Account) -> impl PartialEq + std::fmt::Debug + use<> {
     let version = (super::ENGINE == Engine::Sqlite).then_some(account.version);
     (
         version,
-        account.lockout,
+        account.lockouts.clone(),
         state.next,
         account.tokens.len(),
         acceptances,

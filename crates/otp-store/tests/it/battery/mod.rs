@@ -6,6 +6,7 @@ mod clients;
 mod commits;
 mod conflicts;
 mod in_memory;
+mod lockouts;
 mod model;
 mod processes;
 mod races;

@@ -144,6 +144,27 @@ fn a_full_disk_accepts_nobody_and_recovers() {
     assert_eq!(store.stats().unwrap().failed_groups, 3);
 }
 
+/// What nobody waits for is not lost either: it is written when there is room again.
+#[test]
+fn records_wait_for_a_disk_that_is_full() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Arc::new(Limits::default());
+    let store = store_with_alice(&dir, &limits);
+    limits.set_pages(1); // the engine takes the present size instead
+    while accept_next(&store, NOW).is_ok() {}
+    let waiting = Record {
+        request: Some(4711),
+        ..record()
+    };
+    store.record(waiting);
+    assert!(accept_next(&store, NOW).is_err());
+    assert_eq!(store.audit_of_request(4711).unwrap(), []);
+    limits.set_pages(1_000_000);
+    assert!(matches!(accept_next(&store, NOW), Ok(Commit::Accepted(_))));
+    assert_eq!(store.audit_of_request(4711).unwrap().len(), 1);
+    assert!(store.verify_audit(&[], |_, _| ()).unwrap().is_sound());
+}
+
 #[test]
 fn a_large_log_is_emptied_when_its_readers_have_gone() {
     const LIMIT: u64 = 200_000;

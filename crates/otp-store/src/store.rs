@@ -7,7 +7,7 @@ use std::{
 
 use otp_validation::{AccountVersion, Decision, Effect, TokenId, UnixTime, UserId};
 use rand::{CryptoRng, TryRng as _, rngs::SysRng};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tracing::info;
 use zeroize::Zeroizing;
 
@@ -29,6 +29,9 @@ use crate::{
     value::{Uid, unix_time, unsigned},
 };
 
+/// Threads that look something up at once for a runtime.
+const PLACES: usize = 8;
+
 /// Durable state: users, tokens, clients, replay state. A cheap handle; its clones share connections and writer.
 #[derive(Clone, Debug)]
 pub struct Store(Arc<Inner>);
@@ -40,6 +43,8 @@ struct Inner {
     engine: Engine,
     routes: Routes,
     cache: Cache,
+    /// For threads that look something up for a runtime: more of them would only stand in each other's way.
+    places: Arc<Semaphore>,
     counters: Arc<Counters>,
 }
 
@@ -167,6 +172,7 @@ impl Store {
             engine,
             routes: Routes::default(),
             cache: Cache::default(),
+            places: Arc::new(Semaphore::new(PLACES)),
             counters,
         })))
     }
@@ -437,6 +443,10 @@ impl Store {
 
     pub(crate) fn secrets(&self) -> &Secrets {
         &self.0.secrets
+    }
+
+    pub(crate) fn places(&self) -> &Arc<Semaphore> {
+        &self.0.places
     }
 
     pub(crate) fn cache(&self) -> &Cache {

@@ -159,8 +159,15 @@ impl Store {
         &self,
         work: impl FnOnce(&Self) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        let Ok(place) = Arc::clone(self.places()).acquire_owned().await else {
+            return Err(StoreError::ReaderGone);
+        };
         let store = self.clone();
-        let done = tokio::task::spawn_blocking(move || work(&store));
+        let done = tokio::task::spawn_blocking(move || {
+            // Taken for as long as the work, even if nobody waits for it any more.
+            let _place = place;
+            work(&store)
+        });
         done.await.unwrap_or(Err(StoreError::ReaderGone))
     }
 }

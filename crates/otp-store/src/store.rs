@@ -7,7 +7,7 @@ use std::{
 
 use otp_validation::{AccountVersion, Decision, Effect, TokenId, UnixTime, UserId};
 use rand::{CryptoRng, TryRng as _, rngs::SysRng};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tracing::info;
 use zeroize::Zeroizing;
 
@@ -31,6 +31,9 @@ use crate::{
     value::{Uid, unix_time, unsigned},
 };
 
+/// Threads that look something up at once for a runtime.
+const PLACES: usize = 8;
+
 /// Durable state: users, tokens, clients, replay state. A cheap handle; its clones share connections and writer.
 #[derive(Clone, Debug)]
 pub struct Store(Arc<Inner>);
@@ -42,6 +45,8 @@ struct Inner {
     engine: Engine,
     routes: Routes,
     cache: Cache,
+    /// For threads that look something up for a runtime: more of them would only stand in each other's way.
+    places: Arc<Semaphore>,
     counters: Arc<Counters>,
     trail: Arc<Trail>,
     actor: Actor,
@@ -173,6 +178,7 @@ impl Store {
             engine,
             routes: Routes::default(),
             cache: Cache::default(),
+            places: Arc::new(Semaphore::new(PLACES)),
             counters,
             trail,
             actor: Actor::default(),
@@ -495,6 +501,10 @@ impl Store {
     /// Tells the writer of records that wait.
     pub(crate) fn wake_writer(&self) {
         self.0.engine.wake();
+    }
+
+    pub(crate) fn places(&self) -> &Arc<Semaphore> {
+        &self.0.places
     }
 
     pub(crate) fn cache(&self) -> &Cache {

@@ -26,6 +26,7 @@ fn a_disk_that_fails_at_any_call_makes_no_false_accept() {
     };
     let mut seen = Totals::default();
     for fault in [
+        "fdatasync:error=EIO",
         "fsync:error=EIO",
         "pwrite64:error=EIO",
         "pwrite64:error=ENOSPC",

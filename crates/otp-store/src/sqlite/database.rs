@@ -43,6 +43,8 @@ pub(crate) fn open(path: &Path, role: Role, limits: &Limits) -> Result<Connectio
     connection.set_prepared_statement_cache_capacity(64);
     // What is in the file must not make this program do anything: no functions run by views, no damaged cells read.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    // A statement is planned once, not again for each value of its parameters.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.pragma_update(None, "foreign_keys", true)?;

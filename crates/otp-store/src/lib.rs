@@ -14,6 +14,7 @@
 //! | [`DatabaseStatus`], [`DatabaseEngine`], [`Replication`], [`Standby`] | what keeps the rows, and how well |
 //! | [`AccountStore`], [`Snapshot`], [`Freshness`] | what a service asks of a store: of this one, or of another |
 //! | [`KeyStatus`], [`Rotation`], [`RotationProgress`] | a new sealing key in the place of the old one |
+//! | [`BackupSummary`], [`BackupProgress`], [`RestoreOptions`], [`Restored`], [`BackupError`] | everything in one file, and the way back |
 //! | [`Stats`] | figures |
 //! | [`StoreError`], [`Kind`], [`EngineError`], [`KeyId`] | what went wrong, and what to do about it |
 #![forbid(unsafe_code)]
@@ -21,6 +22,7 @@
 mod account;
 mod account_store;
 mod apply;
+mod backup;
 #[cfg_attr(
     not(feature = "model"),
     expect(unreachable_pub, reason = "simulations have it with the model")
@@ -53,6 +55,7 @@ mod user;
 mod value;
 
 pub use account_store::{AccountStore, Freshness, Snapshot};
+pub use backup::{BackupError, BackupProgress, BackupSummary, RestoreOptions, Restored};
 pub use client::{ClientRecord, ClientSecret, ClientSource, MessageAuthenticatorRule, NewClient};
 pub use client_settings::ClientSettings;
 pub use commit::{Accept, Commit};

@@ -276,6 +276,9 @@ pub enum StoreError {
         #[source]
         source: EngineError,
     },
+    /// A backup that cannot be made or used.
+    #[error(transparent)]
+    Backup(#[from] crate::BackupError),
     /// An Accept that neither spends a code nor repeats an acceptance.
     #[error("an acceptance must spend a code or repeat an earlier acceptance; this one does neither")]
     Unproven,
@@ -296,7 +299,7 @@ pub enum StoreError {
     ReaderGone,
 }
 
-fn list(keys: &[KeyId]) -> String {
+pub(crate) fn list(keys: &[KeyId]) -> String {
     let ids: Vec<_> = keys.iter().map(ToString::to_string).collect();
     ids.join(" and ")
 }

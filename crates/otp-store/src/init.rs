@@ -61,12 +61,8 @@ fn make_shared(
     let ring = Keyring::new(&paths.key_file, owner, seal.clone());
     sync_directory(&paths.state_dir)?;
     let filled = engine.prepare(|transaction| {
-        if postgres::migrate(transaction)? != 0 {
-            return Err(StoreError::DatabaseInUse {
-                database: database.to_string(),
-            }
-            .into());
-        }
+        postgres::refuse_tables(transaction, database)?;
+        postgres::migrate(transaction)?;
         let secrets = write_meta(transaction, &seal, ring, now, rng)?;
         client::add(transaction, &secrets, &NewClient::unix(KDC, now), rng)
     });
@@ -96,8 +92,61 @@ fn make(paths: &Paths, now: UnixTime, rng: &mut impl CryptoRng, made: &mut Made)
     keyfile::create(&paths.key_file, &seal)?;
     made.file(paths.key_file.clone());
     let ring = Keyring::new(&paths.key_file, owner, seal.clone());
+    link_new(paths, made, |sql| {
+        let secrets = write_meta(sql, &seal, ring, now, rng)?;
+        client::add(sql, &secrets, &NewClient::unix(KDC, now), rng).map(drop)
+    })
+}
+
+/// Makes sure that there is no store at `location`; returns the time there, if that is another machine's.
+pub(crate) fn refuse_store(location: &Location) -> Result<Option<UnixTime>, StoreError> {
+    match &location.database {
+        None => refuse(&location.paths.database()).map(|()| None),
+        Some(database) => {
+            let engine = postgres::Engine::open(database, &Arc::default(), &Arc::default())?;
+            let looked = engine.prepare(|transaction| {
+                postgres::refuse_tables(transaction, database)?;
+                transaction.clock()
+            });
+            looked.map_err(|fault| fault.during("looking at the database"))
+        }
+    }
+}
+
+/// Makes a database with empty tables, where there is none, and lets `fill` fill them: all of it or nothing. The key is
+/// there.
+pub(crate) fn fill(
+    location: &Location,
+    fill: impl FnOnce(Sql<'_>) -> Result<(), Fault>,
+) -> Result<(), StoreError> {
+    let Some(database) = &location.database else {
+        let paths = &location.paths;
+        let turnstile = Turnstile::open(&paths.state_dir)?;
+        let _turn = turnstile.enter()?;
+        // Somebody else may have been quicker.
+        refuse(&paths.database())?;
+        let mut made = Made::default();
+        link_new(paths, &mut made, fill)?;
+        made.keep();
+        return Ok(());
+    };
+    let engine = postgres::Engine::open(database, &Arc::default(), &Arc::default())?;
+    let filled = engine.prepare(|transaction| {
+        postgres::refuse_tables(transaction, database)?;
+        postgres::migrate(transaction)?;
+        fill(transaction)
+    });
+    filled.map_err(|fault| fault.during("filling the tables"))
+}
+
+/// Makes the database file under another name, fills it and gives it its own. The caller has the turn.
+fn link_new(
+    paths: &Paths,
+    made: &mut Made,
+    fill: impl FnOnce(Sql<'_>) -> Result<(), Fault>,
+) -> Result<(), StoreError> {
     let draft = Draft::new(paths)?;
-    found(&draft.path, &seal, ring, now, rng).map_err(|fault| fault.during("making the database"))?;
+    found(&draft.path, fill).map_err(|fault| fault.during("making the database"))?;
     // Under its final name the database is complete. A link, unlike a renaming, never replaces what is there.
     fs::hard_link(&draft.path, paths.database()).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => StoreError::AlreadyInitialised {
@@ -174,19 +223,11 @@ impl Drop for Draft {
 }
 
 /// Fills an empty database file and makes it durable.
-fn found(
-    path: &Path,
-    seal: &SealKey,
-    ring: Keyring,
-    now: UnixTime,
-    rng: &mut impl CryptoRng,
-) -> Result<(), Fault> {
+fn found(path: &Path, fill: impl FnOnce(Sql<'_>) -> Result<(), Fault>) -> Result<(), Fault> {
     let mut connection = sqlite::open(path, Role::Founder, &Limits::default())?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     sqlite::migrate(&transaction)?;
-    let sql = Sql::Sqlite(&transaction);
-    let secrets = write_meta(sql, seal, ring, now, rng)?;
-    client::add(sql, &secrets, &NewClient::unix(KDC, now), rng)?;
+    fill(Sql::Sqlite(&transaction))?;
     transaction.commit()?;
     // Closing moves everything from the write-ahead log into the file.
     connection.close().map_err(|(_, error)| error)?;

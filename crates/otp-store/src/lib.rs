@@ -16,6 +16,7 @@
 //! | [`Record`], [`DecisionFacts`], [`Spent`], [`FailureFacts`] | what the audit trail keeps of a decision |
 //! | [`AuditEntry`], [`Head`], [`ChainId`], [`Link`], [`Verification`], [`Broken`], [`Break`] | the audit trail, and whether it is whole |
 //! | [`KeyStatus`], [`Rotation`], [`RotationProgress`] | a new sealing key in the place of the old one |
+//! | [`BackupSummary`], [`BackupProgress`], [`RestoreOptions`], [`Restored`], [`BackupError`] | everything in one file, and the way back |
 //! | [`Stats`] | figures |
 //! | [`StoreError`], [`Kind`], [`EngineError`], [`KeyId`] | what went wrong, and what to do about it |
 #![forbid(unsafe_code)]
@@ -24,6 +25,7 @@ mod account;
 mod account_store;
 mod apply;
 mod audit;
+mod backup;
 #[cfg_attr(
     not(feature = "model"),
     expect(unreachable_pub, reason = "simulations have it with the model")
@@ -60,6 +62,7 @@ pub use audit::{
     AuditEntry, Break, Broken, ChainId, DecisionFacts, FailureFacts, Head, HeadError, LONGEST_RECORD, Link,
     Record, Spent, Verification,
 };
+pub use backup::{BackupError, BackupProgress, BackupSummary, RestoreOptions, Restored};
 pub use client::{ClientRecord, ClientSecret, ClientSource, MessageAuthenticatorRule, NewClient};
 pub use client_settings::ClientSettings;
 pub use commit::{Accept, Commit};

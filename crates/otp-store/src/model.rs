@@ -272,7 +272,7 @@ impl Model {
                 let begin = acceptance.at.0.saturating_sub(ACCEPTANCES_LIVE);
                 account
                     .acceptances
-                    .retain(|kept| kept.at.0 >= begin && !kept.was_given_to(acceptance.packet));
+                    .retain_mut(|kept| kept.at.0 >= begin && kept.take_back(acceptance.packet));
                 account.acceptances.push(acceptance.clone());
                 account.acceptances.sort_by_key(|kept| kept.at);
                 true

@@ -111,6 +111,11 @@ impl SealKey {
         KeyId([a, b, c, d])
     }
 
+    /// The key of the MAC over a backup.
+    pub(crate) fn backup_key(&self) -> Zeroizing<[u8; 32]> {
+        derive(&self.octets, "otp-store backup")
+    }
+
     fn cipher(&self) -> XChaCha20Poly1305 {
         let key = derive(&self.octets, "otp-store XChaCha20-Poly1305");
         XChaCha20Poly1305::new((&*key).into())

@@ -201,6 +201,13 @@ impl Acceptance {
         self.packet == packet || self.twins.iter().any(|twin| twin.packet == packet)
     }
 
+    /// Takes the verdict back from `packet`, which has another one now; `false` if it was the first packet's, so that there is
+    /// nothing left to repeat.
+    pub fn take_back(&mut self, packet: PacketDigest) -> bool {
+        self.twins.retain(|twin| twin.packet != packet);
+        self.packet != packet
+    }
+
     /// Whether somebody has had this verdict through `channel`.
     pub fn was_given_through(&self, channel: Channel) -> bool {
         self.channel == Some(channel) || self.twins.iter().any(|twin| twin.channel == Some(channel))

@@ -36,7 +36,7 @@ impl Account {
                 Effect::Remember(acceptance) => {
                     let begin = acceptance.at.0.saturating_sub(ACCEPTANCES_LIVE);
                     self.acceptances
-                        .retain(|kept| kept.at.0 >= begin && !kept.was_given_to(acceptance.packet));
+                        .retain_mut(|kept| kept.at.0 >= begin && kept.take_back(acceptance.packet));
                     self.acceptances.push(acceptance.clone());
                 }
                 Effect::Twin { of, twin } => {

@@ -105,47 +105,19 @@ const STEP: u64 = NOW.0 / 30;
 /// What the durable state would be once the effects are in it.
 fn apply(account: &mut Account, decision: &Decision) {
     for effect in &decision.effects {
-        match effect {
-            Effect::Consume { token, matched, next } => {
-                let token = account
-                    .tokens
-                    .iter_mut()
-                    .find(|candidate| candidate.id == *token)
-                    .unwrap();
-                let stored = match &mut token.mode {
-                    TokenMode::Hotp { state, .. } => &mut state.next,
-                    TokenMode::Totp { state, .. } => &mut state.next,
-                };
-                assert!(*stored <= *matched && *matched < *next, "replay state only grows");
-                *stored = *next;
-            }
-            Effect::Activate { token } => {
-                account
-                    .tokens
-                    .iter_mut()
-                    .find(|candidate| candidate.id == *token)
-                    .unwrap()
-                    .status = TokenStatus::Active;
-            }
-            Effect::SetLockout {
-                client,
-                lockout,
-                locked_until,
-            } => {
-                account.lockouts.set(*client, *lockout);
-                account.lockouts.locked_until = *locked_until;
-            }
-            Effect::Remember(acceptance) => account.acceptances.push(acceptance.clone()),
-            Effect::Twin { of, twin } => {
-                let first = account
-                    .acceptances
-                    .iter_mut()
-                    .find(|acceptance| acceptance.packet == *of)
-                    .unwrap();
-                first.twins.push(*twin);
-            }
-        }
+        let Effect::Consume { token, matched, next } = effect else {
+            continue;
+        };
+        let spent = account.tokens.iter().find(|candidate| candidate.id == *token);
+        let stored = match spent.unwrap().mode {
+            TokenMode::Hotp { state, .. } => state.next,
+            TokenMode::Totp { state, .. } => state.next,
+        };
+        assert!(stored <= *matched && *matched < *next, "replay state only grows");
     }
+    let before = std::mem::replace(account, self::account(Vec::new()));
+    let version = AccountVersion(before.version.0 + 1);
+    *account = before.after(&decision.effects, version).unwrap();
 }
 
 #[test]
@@ -516,6 +488,34 @@ fn twins_share_a_verdict_within_the_grace_and_three_at_most() {
         Reason::NoActiveToken,
         "refusal beats repetition"
     );
+}
+
+/// The same as the store does with its rows: what is kept in memory must not differ.
+#[test]
+fn a_packet_has_one_verdict_the_last() {
+    let mut account = account(vec![hotp_token(1, 0)]);
+    let mut packets = |credential: &str, packet: u8, seconds: u64| {
+        let attempt = attempt(credential.as_bytes(), packet);
+        let Progress::Decided(decision) = decide(&account, &kdc(), &attempt, UnixTime(NOW.0 + seconds))
+        else {
+            panic!()
+        };
+        apply(&mut account, &decision);
+        let kept = account.acceptances.iter();
+        let packets = kept.map(|first| {
+            (
+                first.packet.0[0],
+                first.twins.iter().map(|twin| twin.packet.0[0]).collect(),
+            )
+        });
+        packets.collect::<Vec<(u8, Vec<u8>)>>()
+    };
+    assert_eq!(packets(APPENDIX_D[0], 1, 0), [(1, vec![])]);
+    assert_eq!(packets(APPENDIX_D[0], 2, 1), [(1, vec![2])]);
+    assert_eq!(packets(APPENDIX_D[0], 3, 1), [(1, vec![2, 3])]);
+    // Octets that come round again, with another code.
+    assert_eq!(packets(APPENDIX_D[1], 2, 40), [(1, vec![3]), (2, vec![])]);
+    assert_eq!(packets(APPENDIX_D[2], 1, 41), [(2, vec![]), (1, vec![])]);
 }
 
 #[test]

@@ -18,7 +18,7 @@ mod url;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 pub(crate) use rows::{CLAIM_CHAIN, MAKE_CHAIN};
-pub(crate) use schema::{migrate, newest};
+pub(crate) use schema::{migrate, newest, refuse_tables};
 pub(crate) use session::{Session, is_of_the_server, is_transient};
 pub(crate) use status::status;
 pub use url::Postgres;

@@ -1,7 +1,7 @@
 //! The tables, and how those of an older version are brought up to this one.
 
 use crate::{
-    StoreError,
+    Postgres, StoreError,
     error::Fault,
     sql::{Sql, values},
 };
@@ -29,6 +29,17 @@ pub(super) fn version(sql: Sql<'_>) -> Result<Option<i64>, Fault> {
         return Ok(None);
     }
     sql.optional("SELECT version FROM schema", values![], |row| row.get("version"))
+}
+
+/// Refuses a database that holds a store already, of whatever version.
+pub(crate) fn refuse_tables(sql: Sql<'_>, database: &Postgres) -> Result<(), Fault> {
+    match version(sql)? {
+        None => Ok(()),
+        Some(_) => Err(StoreError::DatabaseInUse {
+            database: database.to_string(),
+        }
+        .into()),
+    }
 }
 
 /// Refuses tables that are not those of this version.

@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use otp_store::{
-    AuditEntry, Break, ClientSecret, Commit, DecisionFacts, Head, MissingUsers, NewClient, NewUser, Record,
-    Store, Verification,
+    AuditEntry, Break, ClientSecret, Commit, DecisionFacts, Head, MissingUsers, NewClient, NewUser, Paths,
+    Record, RestoreOptions, Store, Verification,
 };
 use otp_validation::{Decision, PasswordHash, Reason, UnixTime};
 
 use crate::{
     cluster::Cluster,
     support::{
-        Engine, Fixture, NOW, SEED, attempt, code, commit, decision, facts, hotp_token, kdc, name, nas,
-        record_of,
+        Engine, Fixture, NOW, SEED, attempt, code, commit, decision, facts, hotp_token, kdc, location, name,
+        nas, record_of,
     },
 };
 
@@ -501,4 +501,41 @@ fn writers_that_race_leave_chains_that_verify() {
     let total = usize::try_from(WRITERS * CODES).unwrap();
     assert_eq!(texts(&fixture.store, r#""reason":"accepted""#).len(), total);
     assert_eq!(texts(&fixture.store, r#""reason":"unknown-user""#).len(), total);
+}
+
+/// What the backup's store recorded stays with it: the trail of the new one tells where it comes from.
+#[test]
+fn a_restored_store_begins_a_trail_of_its_own() {
+    let mut fixture = fixture_with_history();
+    let mut backup = Vec::new();
+    fixture.store.backup(NOW, &mut backup, |_| ()).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("state");
+    std::os::unix::fs::DirBuilderExt::mode(&mut std::fs::DirBuilder::new(), 0o700)
+        .create(&state)
+        .unwrap();
+    let paths = Paths::new(state);
+    std::fs::copy(&fixture.paths.key_file, &paths.key_file).unwrap();
+    let url = fixture.url.as_ref().map(|_| Cluster::shared().database());
+    let restored = location(&paths, url);
+    let mut input = std::io::Cursor::new(backup);
+    Store::restore(
+        &restored,
+        &mut input,
+        NOW,
+        RestoreOptions::default(),
+        &mut fixture.rng,
+        |_| (),
+    )
+    .unwrap();
+    let store = Store::open(&restored).unwrap();
+    let found = entries(&store);
+    assert_eq!(found.len(), 1, "{found:?}");
+    let begins = r#"{"deed":"store-restored","detail":"from a backup of "#;
+    assert!(found[0].record.starts_with(begins), "{found:?}");
+    assert!(!attempt(&store, "alice", &nas(), &code(SEED, 5), b"used since, perhaps").0);
+    assert!(verify(&store, &[]).is_sound());
+    // It is another trail, whatever was noted of the old one.
+    let noted = fixture.store.audit_heads().unwrap();
+    assert_eq!(verify(&store, &noted).broken.len(), noted.len());
 }

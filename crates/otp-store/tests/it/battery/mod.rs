@@ -2,6 +2,7 @@
 
 mod admin;
 mod audit;
+mod backup;
 mod clients;
 mod commits;
 mod conflicts;

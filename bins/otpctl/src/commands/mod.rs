@@ -1,11 +1,13 @@
 //! The commands, one module a noun. Each has its arguments as a clap struct and does its work in `run`.
 
 pub(crate) mod auth;
+pub(crate) mod backup;
 pub(crate) mod client;
 pub(crate) mod db;
 pub(crate) mod generate;
 pub(crate) mod init;
 pub(crate) mod kdc;
 pub(crate) mod key;
+pub(crate) mod restore;
 pub(crate) mod token;
 pub(crate) mod user;

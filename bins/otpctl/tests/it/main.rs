@@ -11,6 +11,7 @@
 )]
 
 mod auth;
+mod backup;
 mod client;
 mod harness;
 mod import;

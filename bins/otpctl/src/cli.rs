@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     Exit,
-    commands::{audit, auth, client, db, generate, init, kdc, key, token, user, why},
+    commands::{audit, auth, backup, client, db, generate, init, kdc, key, restore, token, user, why},
     context::Context,
     failure::Failure,
 };
@@ -150,6 +150,8 @@ pub(crate) enum Command {
     Db(db::Command),
     #[command(subcommand)]
     Key(key::Command),
+    Backup(backup::Backup),
+    Restore(restore::Restore),
     #[command(subcommand)]
     Kdc(kdc::Command),
     Completions(generate::Completions),
@@ -168,6 +170,8 @@ impl Command {
             Self::Why(command) => command.run(context),
             Self::Db(command) => command.run(context),
             Self::Key(command) => command.run(context),
+            Self::Backup(command) => command.run(context),
+            Self::Restore(command) => command.run(context),
             Self::Kdc(command) => command.run(context),
             Self::Completions(command) => command.run(context),
             Self::Man(command) => command.run(context),

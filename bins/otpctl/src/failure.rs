@@ -2,7 +2,7 @@
 
 use std::{error::Error, io};
 
-use otp_store::StoreError;
+use otp_store::{BackupError, StoreError};
 
 use crate::Exit;
 
@@ -106,6 +106,9 @@ fn exit_of(error: &StoreError) -> Exit {
         | StoreError::Exists { .. }
         | StoreError::NotFound { .. } => Exit::Object,
         StoreError::Invalid { .. } | StoreError::OutOfRange { .. } => Exit::Data,
+        StoreError::Backup(BackupError::Write(_) | BackupError::Read(_)) => Exit::Io,
+        StoreError::Backup(BackupError::WrongKey { .. }) => Exit::Store,
+        StoreError::Backup(_) => Exit::Data,
         StoreError::Batch { source, .. } => exit_of(source),
         _ => Exit::Store,
     }

@@ -2,12 +2,14 @@
 
 pub(crate) mod audit;
 pub(crate) mod auth;
+pub(crate) mod backup;
 pub(crate) mod client;
 pub(crate) mod db;
 pub(crate) mod generate;
 pub(crate) mod init;
 pub(crate) mod kdc;
 pub(crate) mod key;
+pub(crate) mod restore;
 pub(crate) mod token;
 pub(crate) mod user;
 pub(crate) mod why;

@@ -12,6 +12,7 @@
 
 mod audit;
 mod auth;
+mod backup;
 mod client;
 mod harness;
 mod import;

@@ -73,7 +73,7 @@ pub struct Seen {
     /// Both packets with a code were accepted.
     pub twice: Mutex<Vec<(usize, u64)>>,
     /// An accepted packet was refused by the other daemon for another reason than that it had no database.
-    pub lost: Mutex<Vec<(usize, u64, Option<String>)>>,
+    pub lost: Mutex<Vec<String>>,
     pub accepts: Mutex<Vec<Instant>>,
     /// Since they were offered again last.
     pub accepted: Mutex<BTreeMap<(usize, u64), Acceptance>>,
@@ -153,6 +153,7 @@ impl Load {
             let began = Instant::now();
             while !left.is_empty() {
                 let verdicts = client.ask_all(&left);
+                Replica::let_log_catch_up();
                 let reason = |user: usize| replica.reason(&User::new(user).name);
                 for (&code, verdict) in left.iter().zip(verdicts) {
                     if verdict == Code::ACCESS_ACCEPT {
@@ -257,18 +258,20 @@ impl Load {
         client.send(packet);
         let verdict = client.verdict(packet, Duration::from_secs(5));
         client.connect(home);
-        let reason = other.reason(&User::new(spent.0).name);
-        match verdict {
-            Some(Code::ACCESS_ACCEPT) => {
-                self.seen.confirmed.fetch_add(1, Ordering::Relaxed);
-            }
-            Some(_) if !has_no_database(reason.as_deref()) => {
-                self.seen.lost.lock().unwrap().push((spent.0, spent.1, reason));
-            }
-            _ => {
-                self.seen.unconfirmed.fetch_add(1, Ordering::Relaxed);
-            }
+        if verdict == Some(Code::ACCESS_ACCEPT) {
+            self.seen.confirmed.fetch_add(1, Ordering::Relaxed);
+            return;
         }
+        Replica::let_log_catch_up();
+        let user = User::new(spent.0).name;
+        let reason = other.reason(&user);
+        if verdict.is_none() || has_no_database(reason.as_deref()) {
+            self.seen.unconfirmed.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let decisions = self.replicas.each_ref().map(|replica| replica.decisions(&user));
+        let what = format!("{spent:?}, by daemon {which}, refused by the other: {decisions:#?}");
+        self.seen.lost.lock().unwrap().push(what);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The daemons on the cluster, each with a state directory of its own.
 
-use std::{fs, net::SocketAddr};
+use std::{fs, net::SocketAddr, thread, time::Duration};
 
 use super::cluster::Cluster;
 use crate::{
@@ -39,6 +39,20 @@ impl Replica {
             address: daemon.udp(),
             daemon,
         }
+    }
+
+    /// Waits until the log has what the daemon has decided so far; it writes that beside its work.
+    pub fn let_log_catch_up() {
+        thread::sleep(Duration::from_millis(300));
+    }
+
+    /// The last decisions about the user.
+    pub fn decisions(&self, user: &str) -> Vec<String> {
+        let all = self.daemon.log().into_iter();
+        let mut about: Vec<_> = all
+            .filter(|line| line.contains(&format!("user_name=\"{user}\" ")))
+            .collect();
+        about.split_off(about.len().saturating_sub(4))
     }
 
     /// Why the user was answered as he was, the last time.

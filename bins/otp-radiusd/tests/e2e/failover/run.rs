@@ -227,7 +227,9 @@ impl World {
         let lost = self.load.seen.lost.lock().unwrap();
         assert!(
             lost.is_empty(),
-            "accepted, and refused by the other daemon: {lost:?}"
+            "{} accepted packets were refused:\n{}",
+            lost.len(),
+            lost.join("\n")
         );
     }
 

@@ -7,7 +7,7 @@ use std::{
 
 use otp_service::Clock as _;
 use otp_store::{
-    AccountStore, ClientRecord, Commit, Digests, Freshness, Snapshot, Source, StoreError,
+    AccountStore, ClientRecord, Commit, Digests, Freshness, Record, Snapshot, Source, StoreError,
     model::{Cache, Model},
 };
 use otp_validation::{AccountVersion, Decision, Effect, UnixTime, UserId, UserName};
@@ -227,6 +227,7 @@ impl AccountStore for SimStore {
         user: UserId,
         version: AccountVersion,
         decision: Decision,
+        _record: Record,
     ) -> Result<Commit, StoreError> {
         let (before, after, fate, early) = {
             let mut disk = lock(&self.disk);
@@ -270,6 +271,9 @@ impl AccountStore for SimStore {
             .learn(user, version, becomes, &effects, committed.as_ref().ok());
         committed
     }
+
+    /// What is told of decisions changes none of them.
+    fn record(&self, _record: Record) {}
 
     fn is_available(&self) -> bool {
         true

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use otp_service::{PasswordCache, Service, SystemClock};
 use otp_store::{ClientRecord, ClientSource, Location, MessageAuthenticatorRule, Store};
 use rand::{TryRng as _, rngs::SysRng};
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::{
     config::Config,
@@ -39,9 +39,21 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     );
     listeners.serve(Arc::clone(&radius), &config, shutdown).await?;
     watch.abort();
+    write_records(radius.service().store().clone()).await;
     radius.discards().summarise();
     info!("stopped");
     Ok(())
+}
+
+/// Writes what the audit trail was told last, and nobody waited for.
+async fn write_records(store: Store) {
+    let written = tokio::task::spawn_blocking(move || store.write_records()).await;
+    if let Ok(Err(cause)) = written {
+        error!(
+            error = &cause as &dyn std::error::Error,
+            "the last refusals are missing in the audit trail"
+        );
+    }
 }
 
 /// Notices what happens while nobody asks for anything: a store that works again, a clock that is set back.

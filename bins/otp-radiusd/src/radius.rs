@@ -11,7 +11,7 @@ use std::{
 
 use krad::{AttributeType, MessageAuthenticatorRule, ReplyStyle, SharedSecret};
 use krad_tokio::{AccessRequest, Answer, ClientTerms, Discard, Peer, RadiusService};
-use otp_service::{Outcome, Request, Service};
+use otp_service::{Origin, Outcome, Request, Service};
 use otp_store::{AccountStore, ClientRecord, MessageAuthenticatorRule as StoredRule, Source, Store};
 use otp_validation::{Channel, Client, ClientId, Reason};
 use tokio::time::Instant;
@@ -69,12 +69,12 @@ impl<R: Reporter, S: AccountStore> Radius<R, S> {
     }
 
     /// Validates before the deadline, or rejects.
-    async fn validate(&self, request: &AccessRequest, client: &Client) -> Outcome {
+    async fn validate(&self, id: u64, request: &AccessRequest, client: &Client) -> Outcome {
         let credential = match request.user_password() {
             Ok(Some(credential)) => credential,
             // Something else than PAP, or nothing at all.
-            Ok(None) => return Outcome::reject(unsupported(request)),
-            Err(_) => return Outcome::reject(Reason::NoCredential),
+            Ok(None) => return self.refuse(id, request, &client.name, unsupported(request)),
+            Err(_) => return self.refuse(id, request, &client.name, Reason::NoCredential),
         };
         let packet = self.service.store().digests().packet(client.id, request.octets());
         let user_name = request.user_name().unwrap_or_default().to_vec();
@@ -88,6 +88,7 @@ impl<R: Reporter, S: AccountStore> Radius<R, S> {
             packet,
             channel: self.channel(request.peer()),
             patience: deadline.saturating_duration_since(Instant::now()),
+            origin: origin(id, request),
         };
         let decided = tokio::time::timeout_at(deadline, self.service.validate(request_in, client)).await;
         decided.unwrap_or_else(|_elapsed| {
@@ -95,9 +96,30 @@ impl<R: Reporter, S: AccountStore> Radius<R, S> {
                 client = client.name,
                 "no decision before the deadline; the request is rejected. Is the disk slow, or does another program hold the database?"
             );
-            Outcome::reject(Reason::DeadlineExceeded)
+            self.refuse(id, request, &client.name, Reason::DeadlineExceeded)
         })
     }
+
+    /// Rejects without a decision.
+    fn refuse(&self, id: u64, request: &AccessRequest, client: &str, reason: Reason) -> Outcome {
+        let user_name = request.user_name().unwrap_or_default();
+        self.service
+            .refuse(&origin(id, request), client, user_name, reason, waited(request))
+    }
+}
+
+/// What the audit trail keeps of where a request came from.
+fn origin(id: u64, request: &AccessRequest) -> Origin {
+    Origin {
+        request: Some(id),
+        peer: Some(request.peer().to_string()),
+        nas_identifier: request.nas_identifier().map(<[u8]>::to_vec),
+    }
+}
+
+/// How long ago a request came in.
+fn waited(request: &AccessRequest) -> Duration {
+    Instant::now().saturating_duration_since(request.received_at())
 }
 
 /// Why a request without User-Password cannot be validated.
@@ -223,8 +245,8 @@ impl<R: Reporter, S: AccountStore> RadiusService for Radius<R, S> {
     async fn respond(&self, request: AccessRequest, client: Arc<RadiusClient>) -> Answer {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let outcome = match &*client {
-            RadiusClient::Known { policy, .. } => self.validate(&request, policy).await,
-            RadiusClient::Refused(reason) => Outcome::reject(*reason),
+            RadiusClient::Known { policy, .. } => self.validate(id, &request, policy).await,
+            RadiusClient::Refused(reason) => self.refuse(id, &request, client.name(), *reason),
         };
         self.reporter.decided(&Decided {
             id,
@@ -233,7 +255,7 @@ impl<R: Reporter, S: AccountStore> RadiusService for Radius<R, S> {
             user_name: request.user_name().unwrap_or_default(),
             nas_identifier: request.nas_identifier(),
             outcome: &outcome,
-            elapsed: Instant::now().saturating_duration_since(request.received_at()),
+            elapsed: waited(&request),
         });
         match outcome.answer {
             otp_service::Answer::Accept(_durable) => Answer::accept(),

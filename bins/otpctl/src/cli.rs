@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     Exit,
-    commands::{auth, backup, client, db, generate, init, kdc, key, restore, token, user},
+    commands::{audit, auth, backup, client, db, generate, init, kdc, key, restore, token, user, why},
     context::Context,
     failure::Failure,
 };
@@ -144,6 +144,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Client(client::Command),
     Auth(auth::Auth),
+    Audit(audit::Audit),
+    Why(why::Why),
     #[command(subcommand)]
     Db(db::Command),
     #[command(subcommand)]
@@ -164,6 +166,8 @@ impl Command {
             Self::Token(command) => command.run(context),
             Self::Client(command) => command.run(context),
             Self::Auth(command) => command.run(context),
+            Self::Audit(command) => command.run(context),
+            Self::Why(command) => command.run(context),
             Self::Db(command) => command.run(context),
             Self::Key(command) => command.run(context),
             Self::Backup(command) => command.run(context),

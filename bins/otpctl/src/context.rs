@@ -113,7 +113,11 @@ impl Context {
 
     /// Opens the store.
     pub(crate) fn store(&self) -> Result<Store, Failure> {
-        Store::open(self.location()?).map_err(of_the_state)
+        let store = Store::open(self.location()?).map_err(of_the_state)?;
+        if let Some(person) = &self.io.on_behalf_of {
+            store.on_behalf_of(person);
+        }
+        Ok(store)
     }
 
     pub(crate) fn now(&self) -> UnixTime {

@@ -30,6 +30,8 @@ pub struct Io {
     pub stderr_is_terminal: bool,
     /// Whether the environment asks for no colour (`NO_COLOR` is set and not empty).
     pub no_color: bool,
+    /// The person who works as another user, by `sudo` for example: the audit trail names both.
+    pub on_behalf_of: Option<String>,
     /// The home directory, which `~/` in `KRB5_CONFIG` stands for.
     pub home: Option<PathBuf>,
     /// The time.

@@ -14,6 +14,8 @@ mod qr;
 mod secret;
 mod text;
 mod token_name;
+mod trail;
+mod utc;
 mod values;
 mod view;
 

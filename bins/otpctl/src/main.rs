@@ -60,6 +60,7 @@ fn main() -> ExitCode {
             stdout_is_terminal: io::stdout().is_terminal(),
             stderr_is_terminal: io::stderr().is_terminal(),
             no_color: env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
+            on_behalf_of: env::var("SUDO_USER").or_else(|_| env::var("DOAS_USER")).ok(),
             home: env::var_os("HOME").map(PathBuf::from),
             clock: Arc::new(SystemClock),
             // Without randomness from the kernel there is nothing safe left to do: it panics.

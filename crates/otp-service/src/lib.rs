@@ -5,7 +5,7 @@
 //! | type | what it is |
 //! | --- | --- |
 //! | [`Service`] | store, clock and password checks; cheap to clone |
-//! | [`Request`] | user name, credential, digest of the packet |
+//! | [`Request`], [`Origin`] | user name, credential, digest of the packet; where it came from |
 //! | [`Outcome`] | what may be answered, and why |
 //! | [`Answer::Accept`] | holds the [`otp_store::Accept`] that only a durable commit makes |
 //! | [`Clock`] | where the time comes from; tests and simulations bring their own |
@@ -24,10 +24,11 @@ mod request;
 mod service;
 #[cfg(test)]
 mod testing;
+mod trail;
 mod turns;
 mod watch;
 
 pub use clock::{Clock, SystemClock};
 pub use proofs::PasswordCache;
-pub use request::{Answer, Outcome, Request};
+pub use request::{Answer, Origin, Outcome, Request};
 pub use service::Service;

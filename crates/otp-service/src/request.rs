@@ -19,6 +19,19 @@ pub struct Request {
     pub channel: Option<Channel>,
     /// How long somebody waits for the verdict: a password that cannot be checked within it is refused at once.
     pub patience: Duration,
+    /// Where it came from, for the audit trail.
+    pub origin: Origin,
+}
+
+/// Where a request came from, as far as the audit trail tells of it; nothing of this is decided on.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// The number of the request in the log, by which `otpctl why` finds it.
+    pub request: Option<u64>,
+    /// The address or connection of the peer.
+    pub peer: Option<String>,
+    /// NAS-Identifier as received.
+    pub nas_identifier: Option<Vec<u8>>,
 }
 
 /// What the caller may answer.

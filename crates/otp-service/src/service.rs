@@ -10,10 +10,11 @@ use otp_validation::{
 use tracing::{debug, error};
 
 use crate::{
-    Answer, Clock, Outcome, PasswordCache, Request,
+    Answer, Clock, Origin, Outcome, PasswordCache, Request,
     checker::Checker,
     password,
     passwords::{Finding, Inquiry, Passwords, Question},
+    trail::Asked,
     watch::{ClockWatch, Reading},
 };
 
@@ -121,6 +122,26 @@ impl<S: AccountStore> Service<S> {
         }
     }
 
+    /// Refuses a request that was never looked at, or whose decision did not come in time; the audit trail tells of it.
+    pub fn refuse(
+        &self,
+        origin: &Origin,
+        client: &str,
+        user_name: &[u8],
+        reason: Reason,
+        waited: Duration,
+    ) -> Outcome {
+        let asked = Asked {
+            origin,
+            client,
+            user_name,
+            packet: None,
+        };
+        self.store
+            .record(asked.refused(reason, None, self.clock.now(), waited));
+        Outcome::reject(reason)
+    }
+
     async fn verdict(
         &self,
         request: &Request,
@@ -128,27 +149,41 @@ impl<S: AccountStore> Service<S> {
         began: Duration,
         inquiry: &mut Inquiry,
     ) -> Outcome {
+        let asked = Asked::new(request, &client.name);
+        let refuse = |reason, user: Option<&UserName>| {
+            let took = self.clock.elapsed().saturating_sub(began);
+            let user = user.map(UserName::as_str);
+            self.store
+                .record(asked.refused(reason, user, self.clock.now(), took));
+            Outcome::reject(reason)
+        };
         let Ok(name) = UserName::parse(&request.user_name) else {
-            return Outcome::reject(Reason::InvalidUserName);
+            return refuse(Reason::InvalidUserName, None);
         };
         let Some(credential) = &request.credential else {
-            return Outcome::reject(Reason::NoCredential);
+            return refuse(Reason::NoCredential, None);
         };
         let presented = Presented {
             credential,
             packet: request.packet,
             channel: request.channel,
+            began,
             deadline: began.saturating_add(request.patience),
         };
-        match self.settle(name, presented, client, inquiry).await {
-            Ok(outcome) => outcome,
+        match self.settle(&name, asked, presented, client, inquiry).await {
+            Ok(Settled::As(outcome)) => outcome,
+            Ok(Settled::UnknownUser) => refuse(Reason::UnknownUser, None),
+            Ok(Settled::NotAtAll) => Outcome {
+                user: Some(name.clone()),
+                ..refuse(Reason::Contended, Some(&name))
+            },
             Err(cause) => {
                 error!(
                     error = &cause as &dyn std::error::Error,
                     client = client.name,
                     "the store failed; the request is rejected, nothing is accepted until it works again"
                 );
-                Outcome::reject(Reason::StoreFailure)
+                refuse(Reason::StoreFailure, None)
             }
         }
     }
@@ -156,19 +191,20 @@ impl<S: AccountStore> Service<S> {
     /// Snapshot, decision, commit; again on a fresh snapshot when the account changed in between.
     async fn settle(
         &self,
-        name: UserName,
+        name: &UserName,
+        asked: Asked<'_>,
         presented: Presented<'_>,
         client: &Client,
         inquiry: &mut Inquiry,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<Settled, StoreError> {
         let mut freshness = Freshness::Any;
         for round in 0..ROUNDS {
             // The clock is read anew in every round: a decision is about the moment at which it is committed.
-            let (account, now, is_fresh) = self.snapshot(&name, freshness).await?;
+            let (account, now, is_fresh) = self.snapshot(name, freshness).await?;
             // Whatever comes of this round, the next one is for looking closely.
             freshness = Freshness::Fresh;
             let Some(account) = account else {
-                return Ok(Outcome::reject(Reason::UnknownUser));
+                return Ok(Settled::UnknownUser);
             };
             let decided = self.decide(&account, client, presented, now, inquiry).await;
             let Some(decision) = decided else {
@@ -180,9 +216,11 @@ impl<S: AccountStore> Service<S> {
                 continue;
             }
             let (reason, token) = (decision.reason, decision.token);
+            let took = self.clock.elapsed().saturating_sub(presented.began);
+            let record = asked.decided(&account, client.id, &decision, now, took, round);
             let answer = match self
                 .store
-                .commit(account.user.id, account.version, decision)
+                .commit(account.user.id, account.version, decision, record)
                 .await?
             {
                 Commit::Accepted(accept) => Answer::Accept(accept),
@@ -192,12 +230,9 @@ impl<S: AccountStore> Service<S> {
                     continue;
                 }
             };
-            return Ok(outcome(account, answer, reason, token));
+            return Ok(Settled::As(outcome(account, answer, reason, token)));
         }
-        Ok(Outcome {
-            user: Some(name),
-            ..Outcome::reject(Reason::Contended)
-        })
+        Ok(Settled::NotAtAll)
     }
 
     /// The account and the time of the decision, by a clock that has not gone back under what is remembered.
@@ -292,12 +327,24 @@ impl<S: AccountStore> Service<S> {
     }
 }
 
+/// What became of a request whose name and credential could be read.
+enum Settled {
+    /// It was decided, and the trail has the decision.
+    As(Outcome),
+    /// Nobody has the name.
+    UnknownUser,
+    /// The account kept changing.
+    NotAtAll,
+}
+
 /// What a request presents for its user.
 #[derive(Clone, Copy)]
 struct Presented<'a> {
     credential: &'a [u8],
     packet: PacketDigest,
     channel: Option<Channel>,
+    /// When it came in, by [`Clock::elapsed`].
+    began: Duration,
     /// By [`Clock::elapsed`].
     deadline: Duration,
 }

@@ -10,14 +10,15 @@ use std::{
 
 use otp_core::{Digits, Hotp, HotpState, TokenKey, hotp};
 use otp_store::{
-    AccountStore, ClientRecord, Commit, Digests, Freshness, Snapshot, Source, StoreError, model::Model,
+    AccountStore, ClientRecord, Commit, Digests, Freshness, Record, Snapshot, Source, StoreError,
+    model::Model,
 };
 use otp_validation::{
     AccountVersion, Client, ClientId, Decision, PacketDigest, PasswordHash, TokenMode, UnixTime, UserId,
     UserName,
 };
 
-use crate::{Clock, Outcome, Request, Service};
+use crate::{Clock, Origin, Outcome, Request, Service};
 
 pub(crate) const NOW: UnixTime = UnixTime(1_700_000_000);
 
@@ -25,6 +26,8 @@ pub(crate) const NOW: UnixTime = UnixTime(1_700_000_000);
 #[derive(Clone)]
 pub(crate) struct ModelStore {
     pub(crate) model: Arc<Mutex<Model>>,
+    /// What the audit trail was told.
+    pub(crate) records: Arc<Mutex<Vec<String>>>,
     /// What its own clock shows, if it has one.
     pub(crate) time: Arc<Mutex<Option<UnixTime>>>,
     /// So many commits find that the account has changed.
@@ -62,6 +65,7 @@ impl AccountStore for ModelStore {
         user: UserId,
         version: AccountVersion,
         decision: Decision,
+        record: Record,
     ) -> Result<Commit, StoreError> {
         let left = self
             .conflicts
@@ -70,7 +74,15 @@ impl AccountStore for ModelStore {
             (self.change)(&mut self.model());
             return Ok(Commit::Conflict);
         }
-        self.model().commit(user, version, &decision)
+        let committed = self.model().commit(user, version, &decision)?;
+        if committed != Commit::Conflict {
+            self.record(record);
+        }
+        Ok(committed)
+    }
+
+    fn record(&self, record: Record) {
+        self.records.lock().unwrap().push(record.text().to_owned());
     }
 
     fn is_available(&self) -> bool {
@@ -150,6 +162,7 @@ pub(crate) fn store(users: &[&str]) -> ModelStore {
     }
     ModelStore {
         model: Arc::new(Mutex::new(model)),
+        records: Arc::default(),
         time: Arc::default(),
         conflicts: Arc::default(),
         change: |_| (),
@@ -166,6 +179,7 @@ pub(crate) async fn ask(service: &Service<ModelStore>, user: &str, credential: &
         packet: PacketDigest(packet),
         channel: None,
         patience: Duration::from_secs(60),
+        origin: Origin::default(),
     };
     let client = Client {
         id: ClientId(1),

@@ -6,7 +6,7 @@ use otp_validation::{Account, AccountVersion, Decision, UnixTime, UserId, UserNa
 
 use tokio::time::Instant;
 
-use crate::{ClientRecord, Commit, Digests, Source, Store, StoreError};
+use crate::{ClientRecord, Commit, Digests, Record, Source, Store, StoreError};
 
 /// An account as of one moment.
 #[derive(Debug)]
@@ -56,7 +56,11 @@ pub trait AccountStore: Clone + Send + Sync + 'static {
         user: UserId,
         version: AccountVersion,
         decision: Decision,
+        record: Record,
     ) -> impl Future<Output = Result<Commit, StoreError>> + Send;
+
+    /// As [`Store::record`].
+    fn record(&self, record: Record);
 
     /// As [`Store::is_available`].
     fn is_available(&self) -> bool;
@@ -113,8 +117,13 @@ impl AccountStore for Store {
         user: UserId,
         version: AccountVersion,
         decision: Decision,
+        record: Record,
     ) -> Result<Commit, StoreError> {
-        Self::commit(self, user, version, decision).await
+        Self::commit(self, user, version, decision, record).await
+    }
+
+    fn record(&self, record: Record) {
+        Self::record(self, record);
     }
 
     fn is_available(&self) -> bool {

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     Kind, Store, StoreError,
+    audit::Deed,
     error::Fault,
     seal::{Place, Sealed},
     sql::{Row, Sql, values},
@@ -181,7 +182,16 @@ impl Store {
     /// network without a secret; else whatever keeps the store from writing.
     pub fn add_client(&self, client: &NewClient, rng: &mut impl CryptoRng) -> Result<ClientId, StoreError> {
         self.administer("adding a client", |transaction| {
-            add(transaction, self.secrets(), client, rng)
+            let id = add(transaction, self.secrets(), client, rng)?;
+            let source = match client.source {
+                ClientSource::Unix => "UNIX listener".to_owned(),
+                ClientSource::Network(network) => canonical(network).to_string(),
+            };
+            self.log(
+                transaction,
+                &Deed::on_client("client-added", &client.name).with(&source),
+            )?;
+            Ok(id)
         })
     }
 
@@ -238,7 +248,8 @@ impl Store {
     pub fn remove_client(&self, name: &str) -> Result<(), StoreError> {
         self.administer("removing a client", |transaction| {
             let rows = transaction.execute("DELETE FROM clients WHERE name = ?1", values![name])?;
-            changed(transaction, name, rows)
+            changed(transaction, name, rows)?;
+            self.log(transaction, &Deed::on_client("client-removed", name))
         })
     }
 }

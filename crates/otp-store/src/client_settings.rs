@@ -1,9 +1,10 @@
 //! What may be changed about a client while it stays the same client.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use crate::{
     ClientRecord, MessageAuthenticatorRule, Store, StoreError,
+    audit::Deed,
     client::{changed, delay_millis, each, not_found, read_record},
     sql::values,
 };
@@ -34,6 +35,21 @@ impl ClientRecord {
             repeat_grace: self.repeat_grace,
             reject_delay: self.reject_delay,
         }
+    }
+}
+
+/// For the audit trail.
+impl fmt::Display for ClientSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "enabled={} message-authenticator={} grammar={} grace={}s delay={}ms",
+            self.enabled,
+            self.message_authenticator.name(),
+            self.grammar.map_or("auto", Grammar::name),
+            self.repeat_grace,
+            self.reject_delay.as_millis()
+        )
     }
 }
 
@@ -75,7 +91,12 @@ impl Store {
                 "DELETE FROM acceptances WHERE client_id = (SELECT id FROM clients WHERE name = ?1)",
                 values![name],
             )?;
-            changed(transaction, name, rows)
+            changed(transaction, name, rows)?;
+            let detail = settings.to_string();
+            self.log(
+                transaction,
+                &Deed::on_client("client-changed", name).with(&detail),
+            )
         })
     }
 }

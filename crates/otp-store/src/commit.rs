@@ -8,7 +8,7 @@ use otp_validation::{
 use tokio::sync::oneshot;
 
 use crate::{
-    StoreError,
+    Record, StoreError,
     error::Fault,
     sql::{Sql, values},
     value::exact,
@@ -108,10 +108,30 @@ pub(crate) fn latest_acceptance<'a>(jobs: impl Iterator<Item = &'a Job>) -> Opti
     times.max()
 }
 
+/// What a writer is told.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// Somebody waits for this.
+    Commit(Job),
+    /// There are records of the audit trail that nobody waits for.
+    Records,
+}
+
+impl Work {
+    pub(crate) fn job(self) -> Option<Job> {
+        match self {
+            Self::Commit(job) => Some(job),
+            Self::Records => None,
+        }
+    }
+}
+
 /// One change and who waits for it.
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) change: Change,
+    /// What the audit trail keeps of it.
+    pub(crate) record: Record,
     pub(crate) accepts: Option<TokenId>,
     pub(crate) reply: oneshot::Sender<Result<Commit, StoreError>>,
 }

@@ -6,12 +6,15 @@
 use std::{fmt, sync::Arc};
 
 use otp_core::{Algorithm, TokenKey};
-use otp_validation::{ClientId, CredentialDigest, PacketDigest, TokenMode, UserId};
+use otp_validation::{ClientId, CredentialDigest, PacketDigest, TokenMode, UnixTime, UserId};
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256, Sha512};
 use zeroize::Zeroizing;
 
-use crate::seal::{derive, hmac_sha256};
+use crate::{
+    audit::{Head, Link},
+    seal::{derive, hmac_sha256},
+};
 
 /// Names a row of replay state.
 pub(crate) type ReplayId = [u8; 16];
@@ -24,6 +27,7 @@ struct Keys {
     packet: Zeroizing<[u8; 32]>,
     credential: Zeroizing<[u8; 32]>,
     replay: Zeroizing<[u8; 32]>,
+    audit: Zeroizing<[u8; 32]>,
 }
 
 impl Digests {
@@ -32,6 +36,7 @@ impl Digests {
             packet: derive(index_key, "otp-store packet"),
             credential: derive(index_key, "otp-store credential"),
             replay: derive(index_key, "otp-store replay state"),
+            audit: derive(index_key, "otp-store audit trail"),
         }))
     }
 
@@ -64,6 +69,29 @@ impl Digests {
         let digest = hmac_sha256(&self.0.replay, &parts);
         let (id, _) = digest.split_at(size_of::<ReplayId>());
         id.try_into().unwrap_or_default()
+    }
+
+    /// The link of the record that stands at `number`, behind `before`.
+    ///
+    /// Every part but the last has a fixed length: no two records have the same octets.
+    pub(crate) fn link(
+        &self,
+        before: &Head,
+        number: u64,
+        at: UnixTime,
+        request: Option<u64>,
+        record: &str,
+    ) -> Link {
+        let parts: [&[u8]; 7] = [
+            &before.link.0,
+            &before.chain.0,
+            &number.to_be_bytes(),
+            &at.0.to_be_bytes(),
+            &[u8::from(request.is_some())],
+            &request.unwrap_or_default().to_be_bytes(),
+            record.as_bytes(),
+        ];
+        Link(*hmac_sha256(&self.0.audit, &parts))
     }
 }
 

@@ -18,6 +18,14 @@ impl Engine {
         }
     }
 
+    /// Tells the writer of records that wait.
+    pub(crate) fn wake(&self) {
+        match self {
+            Self::Sqlite(engine) => engine.wake(),
+            Self::Postgres(engine) => engine.wake(),
+        }
+    }
+
     /// Runs `look` on one consistent snapshot.
     pub(crate) fn read<T>(&self, look: impl FnOnce(Sql<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
         match self {

@@ -14,7 +14,9 @@ use rusqlite::TransactionBehavior;
 use zeroize::Zeroizing;
 
 use crate::{
-    Location, NewClient, Paths, Postgres, StoreError, client,
+    Location, NewClient, Paths, Postgres, StoreError,
+    audit::{self, Actor, Deed},
+    client,
     error::Fault,
     keyfile,
     keyring::Keyring,
@@ -52,7 +54,7 @@ fn make_shared(
     refuse(&paths.key_file)?;
     make_directory(&paths.state_dir, made)?;
     let owner = check_directory(&paths.state_dir)?;
-    let engine = postgres::Engine::open(database, &Arc::default())?;
+    let engine = postgres::Engine::open(database, &Arc::default(), &Arc::default())?;
     let seal = SealKey::generate(rng);
     keyfile::create(&paths.key_file, &seal)?;
     made.file(paths.key_file.clone());
@@ -101,7 +103,7 @@ pub(crate) fn refuse_store(location: &Location) -> Result<Option<UnixTime>, Stor
     match &location.database {
         None => refuse(&location.paths.database()).map(|()| None),
         Some(database) => {
-            let engine = postgres::Engine::open(database, &Arc::default())?;
+            let engine = postgres::Engine::open(database, &Arc::default(), &Arc::default())?;
             let looked = engine.prepare(|transaction| {
                 postgres::refuse_tables(transaction, database)?;
                 transaction.clock()
@@ -128,7 +130,7 @@ pub(crate) fn fill(
         made.keep();
         return Ok(());
     };
-    let engine = postgres::Engine::open(database, &Arc::default())?;
+    let engine = postgres::Engine::open(database, &Arc::default(), &Arc::default())?;
     let filled = engine.prepare(|transaction| {
         postgres::refuse_tables(transaction, database)?;
         postgres::migrate(transaction)?;
@@ -249,7 +251,10 @@ fn write_meta(
          VALUES (1, ?1, ?2, ?3, 0, 0, ?4)",
         values![&uid, &seal.id().0, &index_key_sealed, time(now)],
     )?;
-    Ok(Secrets::new(ring, &index_key))
+    let secrets = Secrets::new(ring, &index_key);
+    let made = Deed::of_store("store-made");
+    audit::append(transaction, &secrets.digests, &Actor::default(), &made)?;
+    Ok(secrets)
 }
 
 /// What an attempt has made so far; taken away when the attempt fails.

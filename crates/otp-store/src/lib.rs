@@ -13,6 +13,8 @@
 //! | [`NewClient`], [`ClientRecord`], [`ClientSource`], [`ClientSecret`], [`ClientSettings`], [`MessageAuthenticatorRule`], [`Source`] | who may ask, and how they are found |
 //! | [`DatabaseStatus`], [`DatabaseEngine`], [`Replication`], [`Standby`] | what keeps the rows, and how well |
 //! | [`AccountStore`], [`Snapshot`], [`Freshness`] | what a service asks of a store: of this one, or of another |
+//! | [`Record`], [`DecisionFacts`], [`Spent`], [`FailureFacts`] | what the audit trail keeps of a decision |
+//! | [`AuditEntry`], [`Head`], [`ChainId`], [`Link`], [`Verification`], [`Broken`], [`Break`] | the audit trail, and whether it is whole |
 //! | [`KeyStatus`], [`Rotation`], [`RotationProgress`] | a new sealing key in the place of the old one |
 //! | [`BackupSummary`], [`BackupProgress`], [`RestoreOptions`], [`Restored`], [`BackupError`] | everything in one file, and the way back |
 //! | [`Stats`] | figures |
@@ -22,6 +24,7 @@
 mod account;
 mod account_store;
 mod apply;
+mod audit;
 mod backup;
 #[cfg_attr(
     not(feature = "model"),
@@ -55,6 +58,10 @@ mod user;
 mod value;
 
 pub use account_store::{AccountStore, Freshness, Snapshot};
+pub use audit::{
+    AuditEntry, Break, Broken, ChainId, DecisionFacts, FailureFacts, Head, HeadError, LONGEST_RECORD, Link,
+    Record, Spent, Verification,
+};
 pub use backup::{BackupError, BackupProgress, BackupSummary, RestoreOptions, Restored};
 pub use client::{ClientRecord, ClientSecret, ClientSource, MessageAuthenticatorRule, NewClient};
 pub use client_settings::ClientSettings;

@@ -15,6 +15,7 @@ use rand::CryptoRng;
 
 use crate::{
     Kind, Store, StoreError,
+    audit::Deed,
     error::Fault,
     seal::{KeyId, Place, SealKey, Sealed},
     sql::{Row, Sql, values},
@@ -203,12 +204,12 @@ impl Store {
                 "UPDATE meta SET key_id = ?1, index_key_sealed = ?2 WHERE key_id = ?3",
                 values![&to.0, &sealed, &from.0],
             )?;
-            if changed == 1 {
-                Ok(())
-            } else {
+            if changed != 1 {
                 // Another machine was quicker, perhaps with a key of its own.
-                Err(StoreError::RotationUnfinished.into())
+                return Err(StoreError::RotationUnfinished.into());
             }
+            let detail = format!("{from} to {to}");
+            self.log(transaction, &Deed::of_store("sealing-key-rotated").with(&detail))
         })
     }
 

@@ -122,6 +122,36 @@ impl Sql<'_> {
         }
     }
 
+    /// The time by the engine's clock, whoever's that is.
+    pub(crate) fn time(&self) -> Result<UnixTime, Fault> {
+        match self.clock()? {
+            Some(time) => Ok(time),
+            None => self.one("SELECT unixepoch() AS now", values![], |row| {
+                Ok(unix_time("the clock of this machine", row.get("now")?)?)
+            }),
+        }
+    }
+
+    /// Finds a chain of the audit trail that nobody writes to, and keeps others from it until the transaction ends.
+    pub(crate) fn claim_chain(&self) -> &'static str {
+        match self {
+            // Whoever writes is alone.
+            Self::Sqlite(_) => "SELECT id, name, number, link FROM audit_chains ORDER BY id LIMIT 1",
+            Self::Postgres(_) => crate::postgres::CLAIM_CHAIN,
+        }
+    }
+
+    /// Begins another chain.
+    pub(crate) fn make_chain(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => {
+                "INSERT INTO audit_chains (name, number, link) VALUES (randomblob(16), 0, zeroblob(32))
+                 RETURNING id, name, number, link"
+            }
+            Self::Postgres(_) => crate::postgres::MAKE_CHAIN,
+        }
+    }
+
     /// What an account's version becomes when an administrator changes the account, in the way of
     /// [`Store::next_version`](crate::Store).
     pub(crate) fn next_version(&self) -> &'static str {

@@ -12,8 +12,9 @@ use tracing::info;
 use zeroize::Zeroizing;
 
 use crate::{
-    Commit, Digests, Kind, Location, Paths, StoreError,
+    Commit, Digests, Kind, Location, Paths, Record, StoreError,
     apply::apply,
+    audit::{Actor, Deed, Tail, Trail},
     cache::Cache,
     commit::{Applied, Change, Counters, Job, accepted_token},
     engine::Engine,
@@ -26,6 +27,7 @@ use crate::{
     seal::{KeyId, Place, Sealed},
     sql::{Sql, values},
     sqlite::{self, Limits},
+    token,
     value::{Uid, unix_time, unsigned},
 };
 
@@ -46,6 +48,8 @@ struct Inner {
     /// For threads that look something up for a runtime: more of them would only stand in each other's way.
     places: Arc<Semaphore>,
     counters: Arc<Counters>,
+    trail: Arc<Trail>,
+    actor: Actor,
 }
 
 /// The keys of a store.
@@ -149,6 +153,7 @@ impl Store {
     pub(crate) fn open_with(location: Location, limits: Arc<Limits>) -> Result<Self, StoreError> {
         let owner = check_directory(&location.paths.state_dir)?;
         let counters = Arc::<Counters>::default();
+        let trail = Arc::<Trail>::default();
         if location.database.is_none() {
             sqlite::exists(&location.paths.database())?;
         }
@@ -158,14 +163,15 @@ impl Store {
             None => {
                 let paths = Arc::new(location.paths.clone());
                 Engine::Sqlite(Box::new(
-                    sqlite::Engine::open(&paths, limits, &counters).map_err(during)?,
+                    sqlite::Engine::open(&paths, limits, &counters, &trail).map_err(during)?,
                 ))
             }
-            Some(database) => Engine::Postgres(postgres::Engine::open(database, &counters)?),
+            Some(database) => Engine::Postgres(postgres::Engine::open(database, &counters, &trail)?),
         };
         let secrets = engine
             .read(|transaction| read_secrets(transaction, ring, &location))
             .map_err(during)?;
+        trail.begin(secrets.digests.clone());
         Ok(Self(Arc::new(Inner {
             location,
             secrets,
@@ -174,6 +180,8 @@ impl Store {
             cache: Cache::default(),
             places: Arc::new(Semaphore::new(PLACES)),
             counters,
+            trail,
+            actor: Actor::default(),
         })))
     }
 
@@ -188,12 +196,21 @@ impl Store {
     pub fn migrate(location: impl Into<Location>) -> Result<(i64, i64), StoreError> {
         let location = location.into();
         check_directory(&location.paths.state_dir)?;
+        let (found, now) = Self::migrate_tables(&location)?;
+        if found < now {
+            // The key of the trail is sealed: it can be recorded only by whoever can open the store.
+            Self::open(&location)?.record_migration(found, now)?;
+        }
+        Ok((found, now))
+    }
+
+    fn migrate_tables(location: &Location) -> Result<(i64, i64), StoreError> {
         let during = |fault: Fault| fault.during("migrating");
         let Some(database) = &location.database else {
-            let found = sqlite::Engine::migrate(&Arc::new(location.paths)).map_err(during)?;
+            let found = sqlite::Engine::migrate(&Arc::new(location.paths.clone())).map_err(during)?;
             return Ok((found, sqlite::newest()));
         };
-        let engine = postgres::Engine::open(database, &Arc::default())?;
+        let engine = postgres::Engine::open(database, &Arc::default(), &Arc::default())?;
         let found = engine.prepare(|transaction| match postgres::migrate(transaction)? {
             0 => Err(StoreError::NoStoreInDatabase {
                 database: database.to_string(),
@@ -219,7 +236,8 @@ impl Store {
         self.0.secrets.digests.clone()
     }
 
-    /// Makes the effects of `decision` durable, if the account still has `version`.
+    /// Makes the effects of `decision` durable, if the account still has `version`, together with its `record` in the audit
+    /// trail. Where there are no effects, nobody waits for the record ([`Store::record`]).
     ///
     /// Waits for the disk together with everybody else who is waiting. Dropping the future before the writer has begun
     /// leaves the code unspent; dropping it later may spend it.
@@ -233,9 +251,11 @@ impl Store {
         user: UserId,
         version: AccountVersion,
         decision: Decision,
+        record: Record,
     ) -> Result<Commit, StoreError> {
         let accepts = accepted_token(&decision)?;
         if decision.effects.is_empty() && !self.needs_confirmation(accepts) {
+            self.record(record);
             return Ok(Commit::durable(accepts));
         }
         let becomes = self.next_version(version)?;
@@ -249,6 +269,7 @@ impl Store {
         };
         self.0.engine.submit(Job {
             change,
+            record,
             accepts,
             reply,
         })?;
@@ -270,19 +291,26 @@ impl Store {
         user: UserId,
         version: AccountVersion,
         decision: Decision,
+        record: Record,
     ) -> Result<Commit, StoreError> {
         let accepts = accepted_token(&decision)?;
         if decision.effects.is_empty() && !self.needs_confirmation(accepts) {
+            self.record(record);
             return Ok(Commit::durable(accepts));
         }
-        match self.apply_alone(user, version, decision.effects)? {
+        let applied = self.apply_alone(user, version, decision.effects, |transaction, _| {
+            let mut tail = Tail::claim(transaction)?;
+            tail.append(transaction, &self.secrets().digests, &record)?;
+            tail.release(transaction)
+        })?;
+        match applied {
             Applied::Done => Ok(Commit::durable(accepts)),
             Applied::Conflict => Ok(Commit::Conflict),
         }
     }
 
-    /// Makes effects durable that are not a decision's, such as those of a proof at enrolment. They never give the right to
-    /// accept.
+    /// Makes effects durable that are not a decision's: those of a proof at enrolment, as which they are recorded. They never
+    /// give the right to accept.
     ///
     /// # Errors
     ///
@@ -293,7 +321,16 @@ impl Store {
         version: AccountVersion,
         effects: Vec<Effect>,
     ) -> Result<Commit, StoreError> {
-        match self.apply_alone(user, version, effects)? {
+        let applied = self.apply_alone(user, version, effects, |transaction, effects| {
+            let token = effects.iter().find_map(|effect| match effect {
+                Effect::Consume { token, .. } | Effect::Activate { token } => Some(*token),
+                _ => None,
+            });
+            let name = token.map(|id| token::full_name(transaction, id)).transpose()?;
+            let proven = Deed::on_token("token-proven", name.as_deref().unwrap_or_default());
+            self.log(transaction, &proven)
+        })?;
+        match applied {
             Applied::Done => Ok(Commit::Recorded),
             Applied::Conflict => Ok(Commit::Conflict),
         }
@@ -317,11 +354,13 @@ impl Store {
         accepts.is_some() && !self.0.engine.shows_durable_alone()
     }
 
+    /// Applies effects, and records what they are if they could be applied.
     fn apply_alone(
         &self,
         user: UserId,
         version: AccountVersion,
         effects: Vec<Effect>,
+        record: impl FnOnce(Sql<'_>, &[Effect]) -> Result<(), Fault>,
     ) -> Result<Applied, StoreError> {
         let becomes = self.next_version(version)?;
         let change = Change {
@@ -331,7 +370,13 @@ impl Store {
             effects,
         };
         self.0.cache.forget(user);
-        self.administer("committing", |transaction| Ok(apply(transaction, &change)??))
+        self.administer("committing", |transaction| {
+            let applied = apply(transaction, &change)??;
+            if applied == Applied::Done {
+                record(transaction, &change.effects)?;
+            }
+            Ok(applied)
+        })
     }
 
     /// When the newest of the remembered verdicts was given, by the clock of that time.
@@ -360,7 +405,7 @@ impl Store {
     pub fn forget_acceptances(&self) -> Result<(), StoreError> {
         self.administer("forgetting acceptances", |transaction| {
             transaction.execute("DELETE FROM acceptances", values![])?;
-            Ok(())
+            self.log(transaction, &Deed::of_store("verdicts-forgotten"))
         })
     }
 
@@ -443,6 +488,19 @@ impl Store {
 
     pub(crate) fn secrets(&self) -> &Secrets {
         &self.0.secrets
+    }
+
+    pub(crate) fn trail(&self) -> &Trail {
+        &self.0.trail
+    }
+
+    pub(crate) fn actor(&self) -> &Actor {
+        &self.0.actor
+    }
+
+    /// Tells the writer of records that wait.
+    pub(crate) fn wake_writer(&self) {
+        self.0.engine.wake();
     }
 
     pub(crate) fn places(&self) -> &Arc<Semaphore> {

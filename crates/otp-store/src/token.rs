@@ -8,6 +8,7 @@ use rand::CryptoRng;
 
 use crate::{
     Kind, NewUser, Store, StoreError,
+    audit::Deed,
     commit::touch,
     digest::ReplayId,
     error::Fault,
@@ -90,6 +91,11 @@ impl Store {
                     Err(fault) => return Err(fault),
                 }
             }
+            let added: Vec<_> = tokens.iter().map(described).collect();
+            let deeds = added
+                .iter()
+                .map(|(name, detail)| Deed::on_token("token-added", name).with(detail));
+            self.log_all(transaction, deeds)?;
             Ok(ids)
         })
     }
@@ -142,6 +148,7 @@ impl Store {
     ///
     /// [`StoreError::NotFound`], or whatever keeps the store from writing.
     pub fn set_token_enabled(&self, user: &UserName, label: &str, enabled: bool) -> Result<(), StoreError> {
+        let name = format!("{user}/{label}");
         self.administer("changing a token", |transaction| {
             let (user, token) = find(transaction, user, label)?;
             touch(transaction, user)?;
@@ -149,7 +156,12 @@ impl Store {
                 "UPDATE tokens SET enabled = ?2 WHERE id = ?1",
                 values![token.0, enabled],
             )?;
-            Ok(())
+            let done = if enabled {
+                "token-enabled"
+            } else {
+                "token-disabled"
+            };
+            self.log(transaction, &Deed::on_token(done, &name))
         })
     }
 
@@ -159,13 +171,39 @@ impl Store {
     ///
     /// [`StoreError::NotFound`], or whatever keeps the store from writing.
     pub fn remove_token(&self, user: &UserName, label: &str) -> Result<(), StoreError> {
+        let name = format!("{user}/{label}");
         self.administer("removing a token", |transaction| {
             let (user, token) = find(transaction, user, label)?;
             touch(transaction, user)?;
             transaction.execute("DELETE FROM tokens WHERE id = ?1", values![token.0])?;
-            Ok(())
+            self.log(transaction, &Deed::on_token("token-removed", &name))
         })
     }
+}
+
+/// The name of a token, and what the audit trail says of it.
+fn described(token: &NewToken) -> (String, String) {
+    let kind = match token.mode {
+        TokenMode::Hotp { .. } => "hotp",
+        TokenMode::Totp { .. } => "totp",
+    };
+    let name = format!("{}/{}", token.user, token.label);
+    (name, format!("{kind}, {}", status_name(token.status)))
+}
+
+/// `user/label` of a token.
+pub(crate) fn full_name(transaction: Sql<'_>, id: TokenId) -> Result<String, Fault> {
+    transaction.one(
+        "SELECT u.name, t.label FROM tokens t JOIN users u ON u.id = t.user_id WHERE t.id = ?1",
+        values![id.0],
+        |row| {
+            Ok(format!(
+                "{}/{}",
+                row.get::<String>("name")?,
+                row.get::<String>("label")?
+            ))
+        },
+    )
 }
 
 fn find(transaction: Sql<'_>, user: &UserName, label: &str) -> Result<(UserId, TokenId), Fault> {

@@ -5,6 +5,7 @@ use rand::CryptoRng;
 
 use crate::{
     Kind, Store, StoreError,
+    audit::Deed,
     commit::touch,
     error::Fault,
     lockout::{self, lockout_columns},
@@ -73,7 +74,9 @@ impl Store {
     /// [`StoreError::Exists`], or whatever keeps the store from writing.
     pub fn add_user(&self, user: &NewUser, rng: &mut impl CryptoRng) -> Result<UserId, StoreError> {
         self.administer("adding a user", |transaction| {
-            add(transaction, self.secrets(), user, rng).map(|found| found.id)
+            let found = add(transaction, self.secrets(), user, rng)?;
+            self.log(transaction, &Deed::on_user("user-added", user.name.as_str()))?;
+            Ok(found.id)
         })
     }
 
@@ -138,7 +141,11 @@ impl Store {
     ///
     /// [`StoreError::NotFound`], or whatever keeps the store from writing.
     pub fn set_user_enabled(&self, name: &UserName, enabled: bool) -> Result<(), StoreError> {
-        self.change_user(name, |transaction, user| {
+        let deed = Deed::on_user(
+            if enabled { "user-enabled" } else { "user-disabled" },
+            name.as_str(),
+        );
+        self.change_user(name, deed, |transaction, user| {
             transaction.execute(
                 "UPDATE users SET enabled = ?2 WHERE id = ?1",
                 values![user.id.0, enabled],
@@ -155,7 +162,8 @@ impl Store {
         self.administer("unlocking a user", |transaction| {
             let user = find(transaction, name)?;
             touch(transaction, user.id)?;
-            lockout::forget(transaction, user.id)
+            lockout::forget(transaction, user.id)?;
+            self.log(transaction, &Deed::on_user("user-unlocked", name.as_str()))
         })
     }
 
@@ -170,7 +178,7 @@ impl Store {
             let user = find(transaction, name)?;
             // Tokens, account and remembered acceptances go with it.
             transaction.execute("DELETE FROM users WHERE id = ?1", values![user.id.0])?;
-            Ok(())
+            self.log(transaction, &Deed::on_user("user-removed", name.as_str()))
         })
     }
 
@@ -180,7 +188,9 @@ impl Store {
     ///
     /// [`StoreError::NotFound`], or whatever keeps the store from writing.
     pub fn set_user_expiry(&self, name: &UserName, expires_at: Option<UnixTime>) -> Result<(), StoreError> {
-        self.change_user(name, |transaction, user| {
+        let detail = expires_at.map_or("never".to_owned(), |end| end.0.to_string());
+        let deed = Deed::on_user("user-expiry-set", name.as_str()).with(&detail);
+        self.change_user(name, deed, |transaction, user| {
             transaction.execute(
                 "UPDATE users SET expires_at = ?2 WHERE id = ?1",
                 values![user.id.0, expires_at.map(time)],
@@ -194,7 +204,9 @@ impl Store {
     ///
     /// [`StoreError::NotFound`], or whatever keeps the store from writing.
     pub fn set_user_grammar(&self, name: &UserName, grammar: Option<Grammar>) -> Result<(), StoreError> {
-        self.change_user(name, |transaction, user| {
+        let deed = Deed::on_user("user-grammar-set", name.as_str());
+        let deed = deed.with(grammar.map_or("auto", Grammar::name));
+        self.change_user(name, deed, |transaction, user| {
             transaction.execute(
                 "UPDATE users SET grammar = ?2 WHERE id = ?1",
                 values![user.id.0, grammar.map(Grammar::name)],
@@ -213,7 +225,12 @@ impl Store {
         password: Option<&PasswordHash>,
         rng: &mut impl CryptoRng,
     ) -> Result<(), StoreError> {
-        self.change_user(name, |transaction, user| {
+        let done = if password.is_some() {
+            "user-password-set"
+        } else {
+            "user-password-removed"
+        };
+        self.change_user(name, Deed::on_user(done, name.as_str()), |transaction, user| {
             let sealed = seal_password(transaction, self.secrets(), password, &user.uid, rng)?;
             transaction.execute(
                 "UPDATE users SET password_sealed = ?2 WHERE id = ?1",
@@ -225,6 +242,7 @@ impl Store {
     fn change_user(
         &self,
         name: &UserName,
+        deed: Deed<'_>,
         change: impl FnOnce(Sql<'_>, &Found) -> Result<u64, Fault>,
     ) -> Result<(), StoreError> {
         self.administer("changing a user", |transaction| {
@@ -233,7 +251,7 @@ impl Store {
             change(transaction, &user)?;
             // What was accepted by other rules, such as another password, is not said again.
             transaction.execute("DELETE FROM acceptances WHERE user_id = ?1", values![user.id.0])?;
-            Ok(())
+            self.log(transaction, &deed)
         })
     }
 }

@@ -11,6 +11,7 @@
     reason = "test code"
 )]
 
+mod audit;
 mod campaign;
 mod clients;
 mod clock;

@@ -7,14 +7,14 @@ use crate::system::{Daemon, System, hotp, run, totp};
 const SECRET: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 
 #[derive(Debug, PartialEq, Eq)]
-enum Answer {
+pub enum Answer {
     Accept,
     Reject,
     Silence,
 }
 
 /// One Access-Request, one try, one second of patience.
-fn radclient(daemon: &Daemon, secret: &str, attributes: &str) -> (Answer, String) {
+pub fn radclient(daemon: &Daemon, secret: &str, attributes: &str) -> (Answer, String) {
     let mut command = Command::new("radclient");
     command.args([
         "-x",
@@ -39,7 +39,7 @@ fn radclient(daemon: &Daemon, secret: &str, attributes: &str) -> (Answer, String
     (answer, text)
 }
 
-fn pap(user: &str, password: &str) -> String {
+pub fn pap(user: &str, password: &str) -> String {
     format!("User-Name = \"{user}\", User-Password = \"{password}\", Message-Authenticator = 0x00\n")
 }
 

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use otp_service::{Request, Service};
+use otp_service::{Origin, Request, Service};
 use otp_validation::{PacketDigest, Reason};
 use rand::Rng;
 use serde_json::json;
@@ -42,12 +42,19 @@ impl Auth {
         // There is no packet; random octets are like no other.
         let mut packet = PacketDigest([0; 32]);
         context.io.rng.fill_bytes(&mut packet.0);
+        // As the first request of a run of the daemon.
+        let id = u64::from(context.io.rng.next_u32()) << 20;
         let request = Request {
             user_name: self.user.clone().into_bytes(),
             credential: Some(credential),
             packet,
             channel: None,
             patience: Duration::from_secs(30),
+            origin: Origin {
+                request: Some(id),
+                peer: Some("otpctl".to_owned()),
+                nas_identifier: None,
+            },
         };
 
         let service = Service::new(store, Arc::clone(&context.io.clock));
@@ -55,6 +62,9 @@ impl Auth {
             .enable_all()
             .build()?;
         let outcome = runtime.block_on(service.validate(request, &policy));
+        if let Err(error) = service.store().write_records() {
+            context.warn(&format!("the audit trail does not have this decision: {error}"));
+        }
 
         let (verdict, tone) = if outcome.is_accept() {
             ("accept", Tone::Good)
@@ -68,7 +78,7 @@ impl Auth {
             (None, _) => String::new(),
         };
         let text = format!(
-            "{} {}{}\n{}\n",
+            "{} {}{}\n{}\nStep by step: otpctl why {id}\n",
             context.out.paint(tone, verdict),
             outcome.reason.code(),
             escape(&name),
@@ -81,6 +91,7 @@ impl Auth {
             "user": user,
             "token": outcome.token,
             "client": self.client,
+            "id": id,
         });
         context.result(&value, &text)?;
         Ok(match outcome.reason {

@@ -1,5 +1,6 @@
 //! The commands, one module a noun. Each has its arguments as a clap struct and does its work in `run`.
 
+pub(crate) mod audit;
 pub(crate) mod auth;
 pub(crate) mod backup;
 pub(crate) mod client;
@@ -11,3 +12,4 @@ pub(crate) mod key;
 pub(crate) mod restore;
 pub(crate) mod token;
 pub(crate) mod user;
+pub(crate) mod why;

@@ -10,6 +10,7 @@
     reason = "test code"
 )]
 
+mod audit;
 mod auth;
 mod backup;
 mod client;

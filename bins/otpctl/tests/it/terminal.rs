@@ -97,6 +97,7 @@ fn session(state: &State, arguments: &[&str], answers: &[&'static str]) -> Sessi
         stdout_is_terminal: true,
         stderr_is_terminal: true,
         no_color: true,
+        on_behalf_of: None,
         home: None,
         clock: Arc::new(Still),
         rng: Box::new(StdRng::seed_from_u64(SEED.fetch_add(1, Ordering::Relaxed))),

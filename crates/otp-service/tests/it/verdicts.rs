@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use otp_service::{Clock, Request, Service};
+use otp_service::{Clock, Origin, Request, Service};
 use otp_store::Store;
 use otp_validation::{Client, ClientId, PacketDigest, Reason};
 
@@ -153,6 +153,7 @@ fn a_request_does_not_show_its_credential() {
         packet: PacketDigest([0; 32]),
         channel: None,
         patience: Duration::ZERO,
+        origin: Origin::default(),
     };
     let shown = format!("{request:?}");
     let octets = format!("{:?}", b"correct horse");

@@ -10,7 +10,7 @@ use std::{
 };
 
 use otp_core::{Digits, Hotp, HotpState, TokenKey, hotp};
-use otp_service::{Clock, Outcome, Request, Service};
+use otp_service::{Clock, Origin, Outcome, Request, Service};
 use otp_store::{MissingUsers, NewToken, NewUser, Paths, Source, Store};
 use otp_validation::{Client, Factor, PacketDigest, Reason, TokenMode, TokenStatus, UnixTime, UserName};
 use tempfile::TempDir;
@@ -108,6 +108,7 @@ impl World {
             packet: PacketDigest(packet),
             channel: None,
             patience: Duration::from_secs(60),
+            origin: Origin::default(),
         }
     }
 

@@ -5,9 +5,11 @@ use std::io::{Read, Seek};
 use otp_validation::UnixTime;
 use rand::CryptoRng;
 use tracing::warn;
+use zeroize::Zeroizing;
 
 use crate::{
-    BackupProgress, BackupSummary, Location, RestoreOptions, Restored, Store, StoreError,
+    BackupProgress, BackupSummary, Digests, Location, RestoreOptions, Restored, Store, StoreError,
+    audit::{self, Actor, Deed},
     backup::{
         format::{FrameKind, Held},
         rows::{REPLAY, insert_client, insert_lockout, insert_replay, insert_token, insert_user},
@@ -18,6 +20,7 @@ use crate::{
     init,
     keyring::Keyring,
     paths::check_directory,
+    seal::{Place, Sealed},
     sql::{Sql, values},
 };
 
@@ -151,7 +154,21 @@ fn write(
             header.made_at,
         ],
     )?;
-    Ok(())
+    // A trail of its own begins here: what the backup's store recorded stays there.
+    let place = Place::of(Sealed::IndexKey, &header.uid);
+    let opened = source.ring.open(&header.index_key_sealed, place)?;
+    let index_key = opened
+        .and_then(|octets| <[u8; 32]>::try_from(octets.as_slice()).ok())
+        .map(Zeroizing::new)
+        .ok_or_else(changed)?;
+    let detail = format!("from a backup of {}", header.created_at.0);
+    let restored = Deed::of_store("store-restored").with(&detail);
+    audit::append(
+        transaction,
+        &Digests::new(&index_key),
+        &Actor::default(),
+        &restored,
+    )
 }
 
 fn changed() -> Fault {

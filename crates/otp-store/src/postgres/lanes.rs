@@ -14,17 +14,18 @@ use otp_validation::UnixTime;
 use tokio::{
     runtime::Handle,
     sync::{Mutex, mpsc},
-    time::sleep,
+    time::{sleep, timeout},
 };
 use tracing::{error, info};
 
 use crate::{
     Commit, StoreError,
-    commit::{ACCEPTANCES_LIVE, Applied, Counters, Job, PRUNE_EVERY, latest_acceptance},
+    audit::{self, Batch, Trail},
+    commit::{ACCEPTANCES_LIVE, Applied, Counters, Job, PRUNE_EVERY, Work, latest_acceptance},
     error::Fault,
     postgres::{
         batch::{Fate, plan},
-        rows,
+        rows::{self, Appended, Locked},
         servers::Servers,
         session::{Committed, Session},
     },
@@ -43,18 +44,24 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// The way to the lanes.
 #[derive(Debug)]
 pub(crate) struct Lanes {
-    queue: mpsc::Sender<Job>,
+    queue: mpsc::Sender<Work>,
 }
 
 impl Lanes {
-    pub(crate) fn start(driver: &Handle, servers: &Arc<Servers>, counters: &Arc<Counters>) -> Self {
-        let (queue, jobs) = mpsc::channel(QUEUE);
-        let jobs = Arc::new(Mutex::new(jobs));
+    pub(crate) fn start(
+        driver: &Handle,
+        servers: &Arc<Servers>,
+        counters: &Arc<Counters>,
+        trail: &Arc<Trail>,
+    ) -> Self {
+        let (queue, work) = mpsc::channel(QUEUE);
+        let work = Arc::new(Mutex::new(work));
         for _ in 0..LANES {
             let lane = Lane {
-                jobs: Arc::clone(&jobs),
+                work: Arc::clone(&work),
                 servers: Arc::clone(servers),
                 counters: Arc::clone(counters),
+                trail: Arc::clone(trail),
                 session: None,
                 pruned_at: UnixTime(0),
             };
@@ -64,9 +71,9 @@ impl Lanes {
         Self { queue }
     }
 
-    /// Hands `job` over without waiting.
-    pub(crate) fn submit(&self, job: Job) -> Result<(), StoreError> {
-        self.queue.try_send(job).map_err(|refused| match refused {
+    /// Hands `work` over without waiting.
+    pub(crate) fn submit(&self, work: Work) -> Result<(), StoreError> {
+        self.queue.try_send(work).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => StoreError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => StoreError::WriterGone,
         })
@@ -74,9 +81,10 @@ impl Lanes {
 }
 
 struct Lane {
-    jobs: Arc<Mutex<mpsc::Receiver<Job>>>,
+    work: Arc<Mutex<mpsc::Receiver<Work>>>,
     servers: Arc<Servers>,
     counters: Arc<Counters>,
+    trail: Arc<Trail>,
     session: Option<Session>,
     pruned_at: UnixTime,
 }
@@ -107,18 +115,41 @@ enum Trace {
 
 impl Lane {
     async fn run(mut self) {
-        loop {
-            let mut group = Vec::new();
-            // One lane waits for work; the others work, or wait for it.
-            if self.jobs.lock().await.recv_many(&mut group, GROUP).await == 0 {
-                return;
+        while let Some(group) = self.next_group().await {
+            let records = self.trail.take();
+            if !self.settle(group, &records).await {
+                self.trail.put_back(records);
             }
-            self.settle(group).await;
         }
     }
 
-    /// Brings a group to an end: every job is answered, or has gone.
-    async fn settle(&mut self, mut group: Vec<Job>) {
+    /// The decisions that are next; none, if records of the audit trail have waited long enough for one. `None` if that
+    /// is all.
+    async fn next_group(&self) -> Option<Vec<Job>> {
+        // One lane waits for work; the others work, or wait for it.
+        let mut queue = self.work.lock().await;
+        loop {
+            let mut work = Vec::new();
+            let mut waited_enough = false;
+            let count = if self.trail.is_waiting() {
+                let waited = timeout(audit::WAIT, queue.recv_many(&mut work, GROUP)).await;
+                waited_enough = waited.is_err();
+                waited.unwrap_or_default()
+            } else {
+                queue.recv_many(&mut work, GROUP).await
+            };
+            if count == 0 && !waited_enough {
+                return None;
+            }
+            let group: Vec<_> = work.into_iter().filter_map(Work::job).collect();
+            if waited_enough || !group.is_empty() {
+                return Some(group);
+            }
+        }
+    }
+
+    /// Brings a group to an end: every job is answered, or has gone. `true` if `records` are written.
+    async fn settle(&mut self, mut group: Vec<Job>, records: &Batch) -> bool {
         let mut doubt: Option<Vec<Fate>> = None;
         let mut last = StoreError::UnknownOutcome;
         for attempt in 0..ATTEMPTS {
@@ -129,21 +160,30 @@ impl Lane {
                 // Nobody would learn of the outcome, so nothing is spent.
                 group.retain(|job| !job.reply.is_closed());
             }
-            if group.iter().all(|job| job.reply.is_closed()) {
-                // Of a commit in doubt, whoever asks again finds what became.
-                return;
+            let has_records = doubt.is_none() && !records.is_empty();
+            if group.iter().all(|job| job.reply.is_closed()) && !has_records {
+                // Of a commit in doubt, whoever asks again finds what became. Its records are written once more: better
+                // twice than not at all.
+                return records.is_empty();
             }
             let failure = match doubt.take() {
-                None => match self.attempt(&group).await {
-                    Ok(fates) => return self.succeeded(group, fates),
+                None => match self.attempt(&group, records).await {
+                    Ok(fates) => {
+                        self.succeeded(group, fates);
+                        return true;
+                    }
                     Err(failure) => failure,
                 },
                 Some(fates) => match self.look_for(&group).await {
-                    Ok(Trace::Found) => return self.succeeded(group, fates),
+                    Ok(Trace::Found) => {
+                        self.succeeded(group, fates);
+                        return true;
+                    }
                     Ok(Trace::Absent) => continue,
                     Ok(Trace::Overwritten) => {
                         let conflicts = group.iter().map(|_| Ok(Applied::Conflict)).collect();
-                        return self.succeeded(group, conflicts);
+                        self.succeeded(group, conflicts);
+                        return records.is_empty();
                     }
                     // Still in doubt, whatever became of the looking.
                     Err(Failure::NotAtAll(cause) | Failure::Perhaps(cause, _)) => {
@@ -170,21 +210,35 @@ impl Lane {
         }
         Counters::add(&self.counters.failed_groups, 1);
         answer_all(group, &last);
+        records.is_empty()
     }
 
     /// One transaction.
-    async fn attempt(&mut self, group: &[Job]) -> Result<Vec<Fate>, Failure> {
+    async fn attempt(&mut self, group: &[Job], records: &Batch) -> Result<Vec<Fate>, Failure> {
         let session = self.session().await?;
-        let (seen, waits_for) = rows::lock(session, group.iter().map(|job| &job.change)).await?;
+        let locked = rows::lock(session, group.iter().map(|job| &job.change)).await?;
+        let Locked {
+            seen,
+            tail,
+            waits_for,
+        } = locked;
         let (fates, writes) = plan(seen, group.iter().map(|job| &job.change));
-        if writes.accounts.is_empty() {
+        if writes.accounts.is_empty() && records.is_empty() {
             session.rollback().await?;
             return Ok(fates);
         }
         self.servers.check_replication(&waits_for).map_err(Fault::from)?;
+        let mut appended = Appended::to(tail);
+        let digests = self.trail.digests().map_err(Fault::from)?;
+        for (job, fate) in group.iter().zip(&fates) {
+            if matches!(fate, Ok(Applied::Done)) {
+                appended.add(digests, &job.record)?;
+            }
+        }
+        records.each(|record| appended.add(digests, record))?;
         let end = self.prune_before(group);
         let session = self.session().await?;
-        rows::write(session, &writes).await?;
+        rows::write(session, &writes, &appended).await?;
         if let Some(end) = end {
             rows::prune(session, end).await?;
         }
@@ -211,7 +265,7 @@ impl Lane {
     /// no standby has, so it counts when a write behind it is durable.
     async fn look_for(&mut self, group: &[Job]) -> Result<Trace, Failure> {
         let session = self.session().await?;
-        let (seen, waits_for) = rows::lock(session, group.iter().map(|job| &job.change)).await?;
+        let Locked { seen, waits_for, .. } = rows::lock(session, group.iter().map(|job| &job.change)).await?;
         let users: Vec<i64> = group.iter().map(|job| job.change.user.0).collect();
         let present = |job: &Job| seen.versions.get(&job.change.user).copied();
         let is_change = |job: &&Job| !job.change.effects.is_empty();

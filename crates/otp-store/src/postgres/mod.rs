@@ -17,6 +17,7 @@ mod url;
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+pub(crate) use rows::{CLAIM_CHAIN, MAKE_CHAIN};
 pub(crate) use schema::{migrate, newest, refuse_tables};
 pub(crate) use session::{Session, is_of_the_server, is_transient};
 pub(crate) use status::status;
@@ -26,7 +27,8 @@ use otp_validation::UnixTime;
 
 use crate::{
     StoreError,
-    commit::{Counters, Job},
+    audit::Trail,
+    commit::{Counters, Job, Work},
     error::Fault,
     postgres::{
         clock::Clock,
@@ -53,11 +55,15 @@ pub(crate) struct Engine {
 
 impl Engine {
     /// Begins to use a database; whether it can be used shows with the first look.
-    pub(crate) fn open(database: &Postgres, counters: &Arc<Counters>) -> Result<Self, StoreError> {
+    pub(crate) fn open(
+        database: &Postgres,
+        counters: &Arc<Counters>,
+        trail: &Arc<Trail>,
+    ) -> Result<Self, StoreError> {
         let driver = Driver::start()
             .map_err(|error| StoreError::io("start the thread for", database.to_string(), error))?;
         let servers = Arc::new(Servers::new(database.clone(), driver.handle().clone()));
-        let lanes = Lanes::start(driver.handle(), &servers, counters);
+        let lanes = Lanes::start(driver.handle(), &servers, counters, trail);
         let clock = Clock::start(driver.handle(), &servers);
         Ok(Self {
             servers,
@@ -75,7 +81,12 @@ impl Engine {
 
     /// Hands a decision over without waiting.
     pub(crate) fn submit(&self, job: Job) -> Result<(), StoreError> {
-        self.lanes.submit(job)
+        self.lanes.submit(Work::Commit(job))
+    }
+
+    /// Tells the lanes of records that wait. If they cannot be told, they have work, and take them along.
+    pub(crate) fn wake(&self) {
+        let _ = self.lanes.submit(Work::Records);
     }
 
     /// The time by the database's clock.

@@ -6,7 +6,8 @@ use otp_validation::{Effect, Lockout, TokenId, UnixTime, UserId};
 use tokio_postgres::{Row, types::ToSql};
 
 use crate::{
-    StoreError,
+    Digests, Record, StoreError,
+    audit::Tail,
     commit::{Change, channel_number},
     error::Fault,
     postgres::{
@@ -17,11 +18,8 @@ use crate::{
     value::time,
 };
 
-/// With what every transaction makes sure of: which standbys its commit waits for, and whose tables these are.
 const LOCK_ACCOUNTS: &str =
-    "SELECT user_id, version, current_setting('synchronous_standby_names') AS waits_for,
-            (SELECT s.version FROM schema s) AS schema_version
-     FROM accounts WHERE user_id = ANY(?1) ORDER BY user_id FOR UPDATE";
+    "SELECT user_id, version FROM accounts WHERE user_id = ANY(?1) ORDER BY user_id FOR UPDATE";
 
 /// In the order of what is locked: of two groups with the same seeds, one waits for the other.
 const LOCK_REPLAY: &str = "SELECT id, next FROM replay
@@ -83,6 +81,26 @@ const PRUNE: &str = "DELETE FROM acceptances WHERE accepted_at < ?1";
 
 const CONFIRM: &str = "UPDATE accounts SET version = version WHERE user_id = ANY(?1)";
 
+/// A chain that nobody writes to, locked: nobody else does until the transaction ends. With what every transaction makes
+/// sure of: which standbys its commit waits for, and whose tables these are.
+pub(crate) const CLAIM_CHAIN: &str =
+    "SELECT id, name, number, link, current_setting('synchronous_standby_names') AS waits_for,
+            (SELECT s.version FROM schema s) AS schema_version
+     FROM audit_chains ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED";
+
+/// Others are in all that there are.
+pub(crate) const MAKE_CHAIN: &str = "INSERT INTO audit_chains (name, number, link)
+     VALUES (decode(replace(gen_random_uuid()::text, '-', ''), 'hex'), 0, decode(repeat('00', 32), 'hex'))
+     RETURNING id, name, number, link, current_setting('synchronous_standby_names') AS waits_for,
+               (SELECT s.version FROM schema s) AS schema_version";
+
+const APPEND: &str = "INSERT INTO audit (chain, number, at, request, record, link)
+     SELECT CAST(?1 AS BIGINT), c.number, c.at, c.request, c.record, c.link
+     FROM unnest(CAST(?2 AS BIGINT[]), CAST(?3 AS BIGINT[]), CAST(?4 AS BIGINT[]), CAST(?5 AS TEXT[]),
+                 CAST(?6 AS BYTEA[])) AS c (number, at, request, record, link)";
+
+const MOVE_CHAIN: &str = "UPDATE audit_chains SET number = ?3, link = ?4 WHERE id = ?1 AND number = ?2";
+
 /// Everything that the lanes run.
 pub(crate) async fn prepare(session: &Session) -> Result<(), Fault> {
     let statements = [
@@ -101,18 +119,30 @@ pub(crate) async fn prepare(session: &Session) -> Result<(), Fault> {
         ANY_ACCEPTANCE,
         CONFIRM,
         PRUNE,
+        CLAIM_CHAIN,
+        APPEND,
+        MOVE_CHAIN,
     ];
     session.prepare(&statements).await
 }
 
-/// Begins a transaction, and locks the rows that `changes` are about; also returns which standbys a commit waits for.
+/// What a transaction has locked.
+pub(crate) struct Locked {
+    pub(crate) seen: Seen,
+    /// The chain that it appends to.
+    pub(crate) tail: Tail,
+    /// Which standbys its commit waits for.
+    pub(crate) waits_for: String,
+}
+
+/// Begins a transaction, and locks the rows that `changes` are about, and a chain of the audit trail.
 ///
 /// Each statement sees what was committed while it waited for its locks, so the accounts come first: when they are
 /// locked, everything that belongs to them stands still, but for seeds that other users have too.
 pub(crate) async fn lock<'a>(
     session: &Session,
     changes: impl Iterator<Item = &'a Change> + Clone,
-) -> Result<(Seen, String), Fault> {
+) -> Result<Locked, Fault> {
     let users: BTreeSet<i64> = changes.clone().map(|change| change.user.0).collect();
     let users = Vec::from_iter(users);
     let (mut tokens, mut asked_users, mut asked_packets) = (Vec::new(), Vec::new(), Vec::<&[u8]>::new());
@@ -132,21 +162,34 @@ pub(crate) async fn lock<'a>(
     let of_users: [&(dyn ToSql + Sync); 1] = [&users];
     let of_tokens: [&(dyn ToSql + Sync); 1] = [&tokens];
     let of_twins: [&(dyn ToSql + Sync); 2] = [&asked_users, &asked_packets];
-    let ((), accounts, replay, tokens, acceptances) = tokio::try_join!(
+    let ((), accounts, replay, tokens, acceptances, chains) = tokio::try_join!(
         biased;
         session.begin(Purpose::Decide),
         session.query(LOCK_ACCOUNTS, &of_users),
         session.query(LOCK_REPLAY, &of_tokens),
         session.query(TOKENS, &of_tokens),
         session.query(ACCEPTANCES, &of_twins),
+        session.query(CLAIM_CHAIN, &[]),
     )?;
+    let chains = match chains.first() {
+        Some(_) => chains,
+        None => session.query(MAKE_CHAIN, &[]).await?,
+    };
+    let chain = chains
+        .first()
+        .ok_or_else(|| StoreError::corrupt("the audit trail takes no record"))?;
+    is_present(chain.try_get("schema_version")?, newest())?;
+    let tail = Tail::new(
+        chain.try_get("id")?,
+        digest(chain.try_get("name")?)?,
+        chain.try_get("number")?,
+        digest(chain.try_get("link")?)?,
+    )?;
+    let waits_for = chain.try_get("waits_for")?;
     let mut seen = Seen::default();
-    let mut waits_for = String::new();
     for row in &accounts {
         seen.versions
             .insert(UserId(row.try_get("user_id")?), row.try_get("version")?);
-        waits_for = row.try_get("waits_for")?;
-        is_present(row.try_get("schema_version")?, newest())?;
     }
     for row in &replay {
         seen.next.insert(row.try_get("id")?, row.try_get("next")?);
@@ -156,13 +199,55 @@ pub(crate) async fn lock<'a>(
         .map(token)
         .collect::<Result<HashMap<_, _>, Fault>>()?;
     for row in &acceptances {
-        let packet: &[u8] = row.try_get("packet")?;
-        let packet = packet
-            .try_into()
-            .map_err(|_| StoreError::corrupt("the digest of a packet"))?;
+        let packet = digest(row.try_get("packet")?)?;
         seen.acceptances.insert((UserId(row.try_get("user_id")?), packet));
     }
-    Ok((seen, waits_for))
+    Ok(Locked {
+        seen,
+        tail,
+        waits_for,
+    })
+}
+
+fn digest<const N: usize>(octets: &[u8]) -> Result<[u8; N], StoreError> {
+    octets
+        .try_into()
+        .map_err(|_| StoreError::corrupt(format!("a digest of {} octets", octets.len())))
+}
+
+/// What is appended to a chain of the audit trail, column by column.
+#[derive(Debug)]
+pub(crate) struct Appended {
+    tail: Tail,
+    numbers: Vec<i64>,
+    at: Vec<i64>,
+    requests: Vec<Option<i64>>,
+    records: Vec<Box<str>>,
+    links: Vec<[u8; 32]>,
+}
+
+impl Appended {
+    /// Nothing yet.
+    pub(crate) fn to(tail: Tail) -> Self {
+        Self {
+            tail,
+            numbers: Vec::new(),
+            at: Vec::new(),
+            requests: Vec::new(),
+            records: Vec::new(),
+            links: Vec::new(),
+        }
+    }
+
+    pub(crate) fn add(&mut self, digests: &Digests, record: &Record) -> Result<(), Fault> {
+        let place = self.tail.extend(digests, record)?;
+        self.numbers.push(place.number);
+        self.at.push(time(record.at));
+        self.requests.push(record.request.map(u64::cast_signed));
+        self.records.push(record.text.clone());
+        self.links.push(place.link.0);
+        Ok(())
+    }
 }
 
 fn token(row: &Row) -> Result<(TokenId, (UserId, Vec<u8>)), Fault> {
@@ -172,9 +257,11 @@ fn token(row: &Row) -> Result<(TokenId, (UserId, Vec<u8>)), Fault> {
 
 /// Writes what was planned on the locked rows, all sent at once. That each statement finds what it is about is checked
 /// all the same.
-pub(crate) async fn write(session: &Session, writes: &Writes) -> Result<(), Fault> {
+pub(crate) async fn write(session: &Session, writes: &Writes, appended: &Appended) -> Result<(), Fault> {
     tokio::try_join!(
         biased;
+        append(session, appended),
+        move_chain(session, appended),
         move_accounts(session, writes),
         count_failures(session, writes),
         forgive(session, writes),
@@ -192,6 +279,29 @@ fn all_of(what: &str, rows: u64, wanted: usize) -> Result<(), Fault> {
         return Ok(());
     }
     Err(StoreError::corrupt(format!("{rows} of {wanted} {what} could be written")).into())
+}
+
+async fn append(session: &Session, appended: &Appended) -> Result<(), Fault> {
+    let Appended {
+        tail,
+        numbers,
+        at,
+        requests,
+        records,
+        links,
+    } = appended;
+    let records: Vec<&str> = records.iter().map(|record| &**record).collect();
+    let links: Vec<&[u8]> = links.iter().map(|link| link.as_slice()).collect();
+    let values: [&(dyn ToSql + Sync); 6] = [&tail.row, numbers, at, requests, &records, &links];
+    all_of("records", session.execute(APPEND, &values).await?, numbers.len())
+}
+
+async fn move_chain(session: &Session, appended: &Appended) -> Result<(), Fault> {
+    let tail = &appended.tail;
+    let (before, now) = tail.numbers()?;
+    let link = tail.head.link.0.as_slice();
+    let values: [&(dyn ToSql + Sync); 4] = [&tail.row, &before, &now, &link];
+    all_of("chains", session.execute(MOVE_CHAIN, &values).await?, 1)
 }
 
 async fn move_accounts(session: &Session, writes: &Writes) -> Result<(), Fault> {

@@ -7,7 +7,11 @@ use crate::{
 };
 
 /// Steps from the empty database to the present schema. A step that was released never changes.
-const STEPS: &[&str] = &[include_str!("schema/0001.sql"), include_str!("schema/0002.sql")];
+const STEPS: &[&str] = &[
+    include_str!("schema/0001.sql"),
+    include_str!("schema/0002.sql"),
+    include_str!("schema/0003.sql"),
+];
 
 /// The schema that this program works on.
 pub(crate) fn newest() -> i64 {

@@ -15,7 +15,7 @@ pub(crate) fn status(database: &Postgres) -> Result<DatabaseStatus, StoreError> 
     // Nothing is committed here, so nothing can be lost: a cluster that loses commits is described, not refused.
     let mut database = database.clone();
     database.accept_lost_commits = true;
-    let engine = Engine::open(&database, &Arc::default())?;
+    let engine = Engine::open(&database, &Arc::default(), &Arc::default())?;
     let looked = engine
         .connect()
         .and_then(|session| look(Sql::Postgres(&session), &database));

@@ -25,7 +25,8 @@ use writer::Writer;
 
 use crate::{
     Paths, StoreError,
-    commit::{Counters, Job},
+    audit::Trail,
+    commit::{Counters, Job, Work},
     error::Fault,
     sql::Sql,
 };
@@ -47,13 +48,19 @@ impl Engine {
         paths: &Arc<Paths>,
         limits: Arc<Limits>,
         counters: &Arc<Counters>,
+        trail: &Arc<Trail>,
     ) -> Result<Self, Fault> {
         exists(&paths.database())?;
         let administrator = WriteSession::open(paths, &limits)?;
         Ok(Self {
             readers: Readers::new(paths.database()),
             administrator: Mutex::new(Some(administrator)),
-            writer: Writer::new(Arc::clone(paths), Arc::clone(&limits), Arc::clone(counters)),
+            writer: Writer::new(
+                Arc::clone(paths),
+                Arc::clone(&limits),
+                Arc::clone(counters),
+                Arc::clone(trail),
+            ),
             paths: Arc::clone(paths),
             limits,
         })
@@ -67,7 +74,12 @@ impl Engine {
 
     /// Hands a decision over without waiting.
     pub(crate) fn submit(&self, job: Job) -> Result<(), StoreError> {
-        self.writer.submit(job)
+        self.writer.submit(Work::Commit(job))
+    }
+
+    /// Tells the writer of records that wait. If it cannot be told, it has work, and takes them along.
+    pub(crate) fn wake(&self) {
+        let _ = self.writer.submit(Work::Records);
     }
 
     /// Size of the write-ahead log in octets.

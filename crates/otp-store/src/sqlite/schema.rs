@@ -10,7 +10,11 @@ use crate::{StoreError, error::Fault};
 pub(crate) const APPLICATION_ID: i64 = 0x4f54_5073;
 
 /// Steps from the empty database to the present schema. A step that was released never changes.
-pub(crate) const STEPS: &[&str] = &[include_str!("schema/0001.sql"), include_str!("schema/0002.sql")];
+pub(crate) const STEPS: &[&str] = &[
+    include_str!("schema/0001.sql"),
+    include_str!("schema/0002.sql"),
+    include_str!("schema/0003.sql"),
+];
 
 /// The schema that this program works on.
 pub(crate) fn newest() -> i64 {

@@ -1,14 +1,15 @@
 //! The one writer of a process: a thread with a connection of its own, which commits whatever has queued in one go.
 //!
 //! A commit costs a sync of the disk, whether it holds one change or hundreds. So the thread waits for one change, takes
-//! its turn, takes everything else that has come in by then, and answers all of them after the one COMMIT.
+//! its turn, takes everything else that has come in by then, and answers all of them after the one COMMIT. Records of the
+//! audit trail that nobody waits for go along.
 
 use std::{
     io,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::Ordering,
-        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+        mpsc::{Receiver, RecvError, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
     },
     thread,
 };
@@ -20,7 +21,8 @@ use tracing::{error, info, warn};
 use crate::{
     Commit, Paths, StoreError,
     apply::apply,
-    commit::{ACCEPTANCES_LIVE, Applied, Counters, Job, PRUNE_EVERY, latest_acceptance},
+    audit::{self, Batch, Tail, Trail},
+    commit::{ACCEPTANCES_LIVE, Applied, Counters, Job, PRUNE_EVERY, Work, latest_acceptance},
     error::Fault,
     sql::Sql,
     sqlite::limits::Limits,
@@ -37,47 +39,56 @@ pub(crate) struct Writer {
     paths: Arc<Paths>,
     limits: Arc<Limits>,
     counters: Arc<Counters>,
-    queue: Mutex<Option<SyncSender<Job>>>,
+    trail: Arc<Trail>,
+    queue: Mutex<Option<SyncSender<Work>>>,
 }
 
 impl Writer {
-    pub(crate) fn new(paths: Arc<Paths>, limits: Arc<Limits>, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(
+        paths: Arc<Paths>,
+        limits: Arc<Limits>,
+        counters: Arc<Counters>,
+        trail: Arc<Trail>,
+    ) -> Self {
         Self {
             paths,
             limits,
             counters,
+            trail,
             queue: Mutex::new(None),
         }
     }
 
-    /// Hands `job` over without waiting.
-    pub(crate) fn submit(&self, job: Job) -> Result<(), StoreError> {
+    /// Hands `work` over without waiting.
+    pub(crate) fn submit(&self, work: Work) -> Result<(), StoreError> {
         // The queue is whole whenever the lock is free.
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let job = match queue.as_ref() {
-            Some(sender) => match sender.try_send(job) {
+        let work = match queue.as_ref() {
+            Some(sender) => match sender.try_send(work) {
                 Ok(()) => return Ok(()),
                 Err(TrySendError::Full(_)) => return Err(StoreError::Overloaded),
                 // The thread has ended, which only a defect can bring about: the next one may do better.
-                Err(TrySendError::Disconnected(job)) => job,
+                Err(TrySendError::Disconnected(work)) => work,
             },
-            None => job,
+            None => work,
         };
         let sender = self
             .start()
             .map_err(|error| StoreError::io("start the writer of", self.paths.database(), error))?;
-        let sent = sender.try_send(job).map_err(|_| StoreError::WriterGone);
+        let sent = sender.try_send(work).map_err(|_| StoreError::WriterGone);
         *queue = Some(sender);
         sent
     }
 
-    fn start(&self) -> io::Result<SyncSender<Job>> {
-        let (sender, jobs) = sync_channel(QUEUE);
+    fn start(&self) -> io::Result<SyncSender<Work>> {
+        let (sender, work) = sync_channel(QUEUE);
         let thread = WriterThread {
-            jobs,
+            work,
+            is_last: false,
             paths: Arc::clone(&self.paths),
             limits: Arc::clone(&self.limits),
             counters: Arc::clone(&self.counters),
+            trail: Arc::clone(&self.trail),
             session: None,
             pruned_at: UnixTime(0),
         };
@@ -90,10 +101,13 @@ impl Writer {
 }
 
 struct WriterThread {
-    jobs: Receiver<Job>,
+    work: Receiver<Work>,
+    /// Whether nobody can hand over anything any more.
+    is_last: bool,
     paths: Arc<Paths>,
     limits: Arc<Limits>,
     counters: Arc<Counters>,
+    trail: Arc<Trail>,
     /// `None` before the first group and after a failure.
     session: Option<WriteSession>,
     pruned_at: UnixTime,
@@ -101,24 +115,59 @@ struct WriterThread {
 
 impl WriterThread {
     fn run(mut self) {
-        while let Ok(first) = self.jobs.recv() {
-            let mut group = vec![first];
-            match self.commit(&mut group) {
+        while let Some(mut group) = self.next_group() {
+            let mut records = Batch::default();
+            match self.commit(&mut group, &mut records) {
                 Ok(outcomes) => self.succeeded(group, outcomes),
-                Err(fault) => self.failed(group, fault),
+                Err(fault) => {
+                    self.trail.put_back(records);
+                    self.failed(group, fault);
+                }
             }
         }
     }
 
-    /// Commits `group` and whatever joins it; the outcomes stand in its order.
-    fn commit(&mut self, group: &mut Vec<Job>) -> Result<Vec<Result<Applied, StoreError>>, Fault> {
+    /// The first decision of the next group; none, if records have waited long enough for one. `None` if that is all.
+    fn next_group(&mut self) -> Option<Vec<Job>> {
+        while !self.is_last {
+            let next = if self.trail.is_waiting() {
+                self.work.recv_timeout(audit::WAIT)
+            } else {
+                self.work
+                    .recv()
+                    .map_err(|RecvError| RecvTimeoutError::Disconnected)
+            };
+            match next {
+                Ok(Work::Commit(job)) => return Some(vec![job]),
+                // From now on the wait is bounded.
+                Ok(Work::Records) => {}
+                Err(RecvTimeoutError::Timeout) => return Some(Vec::new()),
+                Err(RecvTimeoutError::Disconnected) => self.is_last = true,
+            }
+            if self.is_last && self.trail.is_waiting() {
+                return Some(Vec::new());
+            }
+        }
+        None
+    }
+
+    /// Commits `group` and whatever joins it; the outcomes stand in its order. The `records` that go along are the
+    /// caller's, should it fail.
+    fn commit(
+        &mut self,
+        group: &mut Vec<Job>,
+        records: &mut Batch,
+    ) -> Result<Vec<Result<Applied, StoreError>>, Fault> {
+        let digests = self.trail.digests()?;
         let mut session = match self.session.take() {
             Some(session) => session,
             None => WriteSession::open(&self.paths, &self.limits)?,
         };
         let outcomes = session.transaction(|transaction| {
             // Now that it is our turn: all that came in while we waited.
-            group.extend(self.jobs.try_iter().take(GROUP.saturating_sub(group.len())));
+            let more = self.work.try_iter().filter_map(Work::job);
+            group.extend(more.take(GROUP.saturating_sub(group.len())));
+            *records = self.trail.take();
             // Nobody would learn of the outcome, so nothing is spent.
             group.retain(|job| !job.reply.is_closed());
             if let Some(now) =
@@ -127,10 +176,19 @@ impl WriterThread {
                 prune(transaction, now)?;
                 self.pruned_at = now;
             }
-            group
-                .iter()
-                .map(|job| apply(Sql::Sqlite(transaction), &job.change))
-                .collect::<Result<Vec<_>, _>>()
+            let transaction = Sql::Sqlite(transaction);
+            let mut tail = Tail::claim(transaction)?;
+            let mut outcomes = Vec::with_capacity(group.len());
+            for job in &*group {
+                let applied = apply(transaction, &job.change)?;
+                if matches!(applied, Ok(Applied::Done)) {
+                    tail.append(transaction, digests, &job.record)?;
+                }
+                outcomes.push(applied);
+            }
+            records.each(|record| tail.append(transaction, digests, record))?;
+            tail.release(transaction)?;
+            Ok(outcomes)
         })?;
         // Only a session that has worked is used again.
         self.session = Some(session);
@@ -169,7 +227,7 @@ impl WriterThread {
     fn failed(&mut self, mut group: Vec<Job>, fault: Fault) {
         self.session = None;
         // Nobody shall wait for one attempt after the other.
-        group.extend(self.jobs.try_iter().take(QUEUE));
+        group.extend(self.work.try_iter().filter_map(Work::job).take(QUEUE));
         let cause = fault.during("committing");
         Counters::add(&self.counters.failed_groups, 1);
         if !self.counters.failing.swap(true, Ordering::Relaxed) {

@@ -146,6 +146,9 @@ fn a_log_torn_anywhere_holds_whole_decisions() {
             "codes and verdicts at {length} octets"
         );
         assert!(next >= last, "{length} octets");
+        let trail = store.verify_audit(&[], |_, _| ()).unwrap();
+        assert!(trail.is_sound(), "{length} octets: {trail:?}");
+        assert_eq!(trail.records, next + 2, "codes and records at {length} octets");
         last = next;
     }
     assert_eq!(last, 12);

@@ -11,7 +11,7 @@ use otp_validation::{Reason, Verdict};
 use crate::{
     cluster::Cluster,
     proxy::{Proxy, Trap},
-    support::{Engine, Fixture, SEED, attempt, code, decision, name, nas, next_counter},
+    support::{Engine, Fixture, SEED, attempt, code, decision, name, nas, next_counter, record_of, recorded},
 };
 
 /// As the daemon waits: for a while, and not longer.
@@ -28,7 +28,8 @@ fn commit_in_time(
     let (at, decision) = decision(store, user, &nas(), code, packet);
     let verdict = decision.verdict;
     let committed = runtime.block_on(async {
-        let commit = store.commit(at.user, at.version, decision);
+        let record = record_of(&decision);
+        let commit = store.commit(at.user, at.version, decision, record);
         tokio::time::timeout(Duration::from_secs(3), commit).await.ok()
     });
     (verdict, committed)
@@ -72,6 +73,7 @@ fn a_server_that_is_killed_accepts_nobody_and_comes_back() {
             "nothing was spent while it was away"
         );
     }
+    assert_eq!(recorded(&store, Reason::Accepted), 4);
 }
 
 /// A connection that breaks at COMMIT leaves it open whether there was one. Whoever waits learns the truth.
@@ -111,6 +113,9 @@ fn a_commit_without_an_answer_is_looked_for() {
         );
         store.unlock_user(&name("alice")).unwrap();
     }
+    // Whatever became of the connection: what is durable is recorded, once.
+    assert_eq!(recorded(&store, Reason::Accepted), 20);
+    assert_eq!(recorded(&store, Reason::WrongCode), 20);
     // An administrator is told when nobody knows.
     proxy.set(Trap::Silence);
     let unknown = store.set_user_enabled(&name("alice"), false).unwrap_err();

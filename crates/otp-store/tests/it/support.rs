@@ -1,7 +1,7 @@
 //! A store in a directory of its own, and decisions made as the daemon makes them.
 
 use otp_core::{Hotp, HotpState, TokenKey};
-use otp_store::{Commit, Location, MissingUsers, NewToken, Paths, Store, StoreError};
+use otp_store::{Commit, DecisionFacts, Location, MissingUsers, NewToken, Paths, Record, Store, StoreError};
 use otp_validation::{
     Attempt, Client, ClientId, Decision, Progress, Reason, TokenId, TokenMode, TokenStatus, UnixTime,
     UserName, decide,
@@ -205,7 +205,35 @@ pub struct Snapshot {
 /// Through the writer thread.
 pub fn commit(store: &Store, at: Snapshot, decision: Decision) -> Result<Commit, StoreError> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(store.commit(at.user, at.version, decision))
+    let record = record_of(&decision);
+    runtime.block_on(store.commit(at.user, at.version, decision, record))
+}
+
+/// What the audit trail keeps of a decision about nobody in particular.
+pub fn record_of(decision: &Decision) -> Record {
+    Record::of_decision(&facts(decision))
+}
+
+pub fn facts(decision: &Decision) -> DecisionFacts<'static> {
+    DecisionFacts {
+        at: NOW,
+        request: None,
+        client: "nas",
+        peer: None,
+        nas_identifier: None,
+        user_name: b"alice",
+        user: Some("alice"),
+        verdict: decision.verdict,
+        reason: decision.reason,
+        token: None,
+        spent: None,
+        tokens: &[],
+        failures: None,
+        packet: None,
+        twin_of: None,
+        rounds: 1,
+        micros: 0,
+    }
 }
 
 /// Decides and commits until there is no conflict; `true` if accepted.
@@ -232,4 +260,16 @@ pub fn next_counter(store: &Store, user: &str) -> u64 {
         TokenMode::Hotp { state, .. } => state.next,
         TokenMode::Totp { .. } => panic!("a HOTP token"),
     }
+}
+
+/// How often the audit trail, which must be whole, tells of this reason.
+pub fn recorded(store: &Store, reason: Reason) -> usize {
+    let verified = store.verify_audit(&[], |_, _| ()).unwrap();
+    assert!(verified.is_sound(), "{verified:?}");
+    let entries = verified
+        .heads
+        .iter()
+        .flat_map(|head| store.audit_entries(head.chain, 1..=head.number).unwrap());
+    let tells = format!("\"reason\":\"{}\"", reason.code());
+    entries.filter(|entry| entry.record.contains(&tells)).count()
 }

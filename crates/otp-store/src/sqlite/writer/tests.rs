@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::{MissingUsers, NewToken, Store, commit::Change};
+use crate::{MissingUsers, NewToken, Record, Store, commit::Change};
 
 const NOW: UnixTime = UnixTime(1_800_000_000);
 
@@ -81,7 +81,7 @@ fn accept_next(store: &Store, at: UnixTime) -> Result<Commit, StoreError> {
     let account = store.account(&alice())?.unwrap();
     let decision = acceptance(&account, at);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(store.commit(account.user.id, account.version, decision))
+    runtime.block_on(store.commit(account.user.id, account.version, decision, record()))
 }
 
 fn next_counter(store: &Store) -> u64 {
@@ -91,14 +91,31 @@ fn next_counter(store: &Store) -> u64 {
     }
 }
 
+fn trail_of(store: &Store) -> Arc<Trail> {
+    let trail = Arc::<Trail>::default();
+    trail.begin(store.digests());
+    trail
+}
+
+fn record() -> Record {
+    Record {
+        at: NOW,
+        request: Some(7),
+        accepts: false,
+        text: "{}".into(),
+    }
+}
+
 /// A writer to be run in the test's own thread, until `jobs` is empty.
-fn writer_of(store: &Store, jobs: Receiver<Job>) -> (WriterThread, Arc<Counters>) {
+fn writer_of(store: &Store, work: Receiver<Work>) -> (WriterThread, Arc<Counters>) {
     let counters = Arc::<Counters>::default();
     let thread = WriterThread {
-        jobs,
+        work,
+        is_last: false,
         paths: Arc::new(store.paths().clone()),
         limits: Arc::default(),
         counters: Arc::clone(&counters),
+        trail: trail_of(store),
         session: None,
         pruned_at: NOW,
     };
@@ -125,6 +142,27 @@ fn a_full_disk_accepts_nobody_and_recovers() {
     assert!(matches!(accept_next(&store, NOW), Ok(Commit::Accepted(_))));
     assert_eq!(next_counter(&store), accepted + 1);
     assert_eq!(store.stats().unwrap().failed_groups, 3);
+}
+
+/// What nobody waits for is not lost either: it is written when there is room again.
+#[test]
+fn records_wait_for_a_disk_that_is_full() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Arc::new(Limits::default());
+    let store = store_with_alice(&dir, &limits);
+    limits.set_pages(1); // the engine takes the present size instead
+    while accept_next(&store, NOW).is_ok() {}
+    let waiting = Record {
+        request: Some(4711),
+        ..record()
+    };
+    store.record(waiting);
+    assert!(accept_next(&store, NOW).is_err());
+    assert_eq!(store.audit_of_request(4711).unwrap(), []);
+    limits.set_pages(1_000_000);
+    assert!(matches!(accept_next(&store, NOW), Ok(Commit::Accepted(_))));
+    assert_eq!(store.audit_of_request(4711).unwrap().len(), 1);
+    assert!(store.verify_audit(&[], |_, _| ()).unwrap().is_sound());
 }
 
 #[test]
@@ -194,11 +232,12 @@ fn whoever_has_gone_away_spends_nothing() {
             becomes: next(version),
             effects,
         };
-        Job {
+        Work::Commit(Job {
             change,
+            record: record(),
             accepts: Some(account.tokens[0].id),
             reply,
-        }
+        })
     };
     let (sender, jobs) = sync_channel(2);
     sender.send(job(abandoned, account.version)).unwrap();
@@ -230,11 +269,12 @@ fn everything_that_waits_is_one_transaction() {
                 effects,
             };
             sender
-                .send(Job {
+                .send(Work::Commit(Job {
                     change,
+                    record: record(),
                     accepts: Some(account.tokens[0].id),
                     reply,
-                })
+                }))
                 .unwrap();
             answer
         })
@@ -258,7 +298,12 @@ fn more_than_the_queue_holds_is_refused_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let store = store_with_alice(&dir, &Arc::default());
     let account = store.account(&alice()).unwrap().unwrap();
-    let writer = Writer::new(Arc::new(store.paths().clone()), Arc::default(), Arc::default());
+    let writer = Writer::new(
+        Arc::new(store.paths().clone()),
+        Arc::default(),
+        Arc::default(),
+        trail_of(&store),
+    );
     let turnstile = crate::sqlite::Turnstile::open(&store.paths().state_dir).unwrap();
     let turn = turnstile.enter().unwrap();
     let mut answers = Vec::new();
@@ -271,11 +316,12 @@ fn more_than_the_queue_holds_is_refused_at_once() {
             becomes: next(account.version),
             effects,
         };
-        match writer.submit(Job {
+        match writer.submit(Work::Commit(Job {
             change,
+            record: record(),
             accepts: Some(account.tokens[0].id),
             reply,
-        }) {
+        })) {
             Ok(()) => answers.push(answer),
             Err(refused) => break refused,
         }
@@ -326,11 +372,12 @@ fn a_change_that_is_refused_harms_no_other_of_its_group() {
             effects,
         };
         sender
-            .send(Job {
+            .send(Work::Commit(Job {
                 change,
+                record: record(),
                 accepts: Some(token),
                 reply,
-            })
+            }))
             .unwrap();
         answer
     });

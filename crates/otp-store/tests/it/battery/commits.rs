@@ -6,7 +6,7 @@ use otp_validation::{
 };
 
 use crate::support::{
-    Fixture, NOW, SEED, attempt, code, commit, decision, hotp_token, kdc, name, nas, next_counter,
+    Fixture, NOW, SEED, attempt, code, commit, decision, hotp_token, kdc, name, nas, next_counter, record_of,
 };
 
 #[test]
@@ -26,7 +26,7 @@ fn a_decision_is_committed_once() {
     assert_eq!(
         fixture
             .store
-            .commit_blocking(at.user, at.version, accept)
+            .commit_blocking(at.user, at.version, accept.clone(), record_of(&accept))
             .unwrap(),
         Commit::Conflict
     );
@@ -210,7 +210,7 @@ fn an_acceptance_that_proves_nothing_is_refused() {
             commit(&fixture.store, at, decision.clone()),
             fixture
                 .store
-                .commit_blocking(at.user, at.version, decision.clone()),
+                .commit_blocking(at.user, at.version, decision.clone(), record_of(&decision)),
         ] {
             assert!(
                 matches!(outcome, Err(StoreError::Unproven)),

@@ -1,6 +1,7 @@
 //! What every engine has to do. These modules stand in the test program once for each engine.
 
 mod admin;
+mod audit;
 mod backup;
 mod clients;
 mod commits;

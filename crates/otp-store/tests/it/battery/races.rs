@@ -12,7 +12,7 @@ use otp_validation::{Reason, UnixTime};
 use tokio::task::JoinSet;
 
 use crate::support::{
-    Fixture, NOW, SEED, attempt, code, commit, decision, decision_at, kdc, name, nas, next_counter,
+    Fixture, NOW, SEED, attempt, code, commit, decision, decision_at, kdc, name, nas, next_counter, record_of,
 };
 
 /// Threads on two handles that share nothing but files try each code at the same moment; half of them through the
@@ -44,7 +44,7 @@ fn race(users: &[&str], rounds: u64) {
                         let outcome = if number < THREADS / 2 {
                             commit(store, at, decided)
                         } else {
-                            store.commit_blocking(at.user, at.version, decided)
+                            store.commit_blocking(at.user, at.version, decided.clone(), record_of(&decided))
                         };
                         match outcome.unwrap() {
                             Commit::Accepted(_) => {
@@ -129,7 +129,8 @@ fn those_who_wait_together_are_committed_together() {
                 b"packet",
             );
             let store = store.clone();
-            tasks.spawn(async move { store.commit(at.user, at.version, decided).await });
+            let record = record_of(&decided);
+            tasks.spawn(async move { store.commit(at.user, at.version, decided, record).await });
         }
         while let Some(outcome) = tasks.join_next().await {
             assert!(matches!(outcome.unwrap().unwrap(), Commit::Accepted(_)));

@@ -15,6 +15,7 @@ mod audit;
 mod campaign;
 mod clients;
 mod clock;
+#[allow(dead_code, reason = "the tests of the store need more of it")]
 mod cluster;
 mod crash;
 mod demo;

@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     cluster::Cluster,
-    system::{System, hotp, run},
+    system::{System, hotp, run, totp},
     wire::{Connection, Datagrams, Verdict},
 };
 
@@ -216,4 +216,52 @@ fn the_sealing_key_is_rotated_while_daemons_work() {
             machine.otpctl(&["key", "status"], "");
         }
     }
+}
+
+/// From SQLite to PostgreSQL, the daemon at work while the backup is made.
+#[test]
+fn a_store_moves_to_other_machines_and_no_code_works_twice() {
+    const TOTP: &str = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP";
+    let alone = System::new();
+    alone.user_with_token("alice", SECRET, &["--type", "hotp"]);
+    alone.user_with_token("bob", TOTP, &[]);
+    let secret = alone.radius_client("vpn", &[]);
+    let daemon = alone.start();
+    let mut vpn = Datagrams::to(daemon.udp(), &secret);
+    let mut used = Vec::new();
+    let mut log_in = |vpn: &mut Datagrams, counter| {
+        let code = hotp(SECRET, counter);
+        assert_eq!(vpn.ask("alice", &code), Verdict::Accept, "{counter}");
+        used.push(("alice", code));
+    };
+    (0..3).for_each(|counter| log_in(&mut vpn, counter));
+    let file = alone.dir().join("otp.backup");
+    let path = file.to_str().unwrap();
+    alone.otpctl(&["backup", path], "");
+    // Unknown to the backup: as many codes as a look-ahead and one more, and a code of this moment.
+    (3..14).for_each(|counter| log_in(&mut vpn, counter));
+    let code = totp(TOTP);
+    assert_eq!(vpn.ask("bob", &code), Verdict::Accept);
+    used.push(("bob", code));
+    daemon.kill();
+
+    let shared = alone.moved_to(Cluster::shared().database());
+    let unready = shared.try_otpctl(&["user", "list"], "");
+    assert_eq!(unready.status.code(), Some(5), "{unready:?}");
+    let restored = shared.otpctl(&["--json", "restore", path], "");
+    let restored: serde_json::Value = serde_json::from_str(&restored).unwrap();
+    assert_eq!(
+        (&restored["hotp_tokens"], &restored["totp_tokens"]),
+        (&1.into(), &1.into())
+    );
+    let second = shared.beside();
+    let daemons = [shared.start(), second.start()];
+    for daemon in &daemons {
+        let mut vpn = Datagrams::to(daemon.udp(), &secret);
+        for (user, code) in &used {
+            assert_eq!(vpn.ask(user, code), Verdict::Reject, "{user}");
+        }
+    }
+    let mut vpn = Datagrams::to(daemons[1].udp(), &secret);
+    assert_eq!(vpn.ask("alice", &hotp(SECRET, 14)), Verdict::Accept);
 }

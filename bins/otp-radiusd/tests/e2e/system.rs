@@ -45,9 +45,18 @@ impl System {
 
     /// Another machine on the same database: a state directory of its own, with a copy of the sealing key.
     pub fn beside(&self) -> Self {
+        self.with_key_at(self.url.clone())
+    }
+
+    /// A machine with a copy of the sealing key and another database.
+    pub fn moved_to(&self, url: String) -> Self {
+        self.with_key_at(Some(url))
+    }
+
+    fn with_key_at(&self, url: Option<String>) -> Self {
         let beside = Self {
             dir: TempDir::new().unwrap(),
-            url: self.url.clone(),
+            url,
         };
         DirBuilder::new().mode(0o700).create(beside.state_dir()).unwrap();
         let key = |system: &Self| system.state_dir().join("seal.key");

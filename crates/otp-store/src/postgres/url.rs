@@ -196,6 +196,7 @@ mod tests {
         for url in [
             "host=/run/postgresql user=otp dbname=otp",
             "postgresql://otp@[::1]:5432/otp",
+            "postgresql://otp-radiusd@%2Fvar%2Frun%2Fpostgresql/otp",
             "postgresql://otp@192.0.2.1/otp?sslmode=disable",
             "user=otp",
         ] {

@@ -16,6 +16,9 @@ use crate::Commit;
 /// Accounts in one of the two halves of a cache. An account with one token takes about a kilobyte.
 const HALF: usize = 50_000;
 
+/// Acceptances that are kept with an account.
+const ACCEPTANCES: usize = 8;
+
 /// Accounts that were looked at or changed lately: at most some hundred thousand.
 #[derive(Debug)]
 pub struct Cache {
@@ -69,7 +72,7 @@ impl Cache {
         state.make_room(self.half);
         let user = account.user.id;
         state.old.remove(&user);
-        state.young.insert(user, account.clone());
+        state.young.insert(user, with_latest(account.clone()));
         state.young_names.insert(name.to_owned(), user);
     }
 
@@ -105,7 +108,8 @@ impl Cache {
         let advanced = half
             .remove(&user)
             .filter(is_base)
-            .and_then(|account| account.after(effects, to));
+            .and_then(|account| account.after(effects, to))
+            .map(with_latest);
         if let Some(account) = advanced {
             half.insert(user, account);
         }
@@ -127,6 +131,16 @@ impl Cache {
             state
         })
     }
+}
+
+/// The account with its latest acceptances alone: a person has one or two in the time that they are asked for, and a
+/// machine that logs in all the time would make every snapshot large.
+///
+/// A repetition of an older one is no fresh code here either; it is recognised on a fresh snapshot.
+fn with_latest(mut account: Account) -> Account {
+    let surplus = account.acceptances.len().saturating_sub(ACCEPTANCES);
+    account.acceptances.drain(..surplus);
+    account
 }
 
 impl State {

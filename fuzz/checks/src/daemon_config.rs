@@ -87,9 +87,7 @@ fn plainly(table: &Table) -> Option<Plain> {
     let digits = mode.bytes().all(|octet| matches!(octet, b'0'..=b'7'));
     let socket_mode = u32::from_str_radix(&mode, 8).ok().filter(|_| digits)?;
     let deadline = table.get("deadline_ms").map_or(Some(4000), Value::as_integer)?;
-    let password_cache = table
-        .get("password_cache_s")
-        .map_or(Some(0), Value::as_integer)?;
+    let password_cache = table.get("password_cache_s").map_or(Some(0), Value::as_integer)?;
     let level = text(log, "level", "info")?;
     let is_valid = matches!(
         socket_mode,

@@ -266,10 +266,12 @@ mod tests {
             .map(str::to_owned)
             .into();
         assert_eq!(without("meta", &["one", "client_epoch", "probe"]), header);
-        // Verdicts that might be asked for again are forgotten on purpose.
+        // Verdicts that might be asked for again are forgotten on purpose; the audit trail stays where it was written.
         let known = [
             "accounts",
             "acceptances",
+            "audit",
+            "audit_chains",
             "clients",
             "lockouts",
             "meta",

@@ -3,9 +3,11 @@
 use std::io::Write;
 
 use otp_validation::UnixTime;
+use tracing::warn;
 
 use crate::{
     BackupProgress, BackupSummary, KeyId, Store, StoreError,
+    audit::Deed,
     backup::{
         format::{FrameKind, Held, Writer},
         rows::ALL,
@@ -19,7 +21,8 @@ impl Store {
     /// Writes a backup to `out`: everything as of one moment, while daemons work.
     ///
     /// Secrets stay sealed, and the sealing key is not in it. Names of users, tokens and clients are in clear. What was
-    /// accepted in the last minutes is left out; that it was spent is in.
+    /// accepted in the last minutes is left out; that it was spent is in. The audit trail stays where it is, and gets a record
+    /// of this.
     ///
     /// # Errors
     ///
@@ -31,9 +34,21 @@ impl Store {
         out: impl Write,
         progress: impl FnMut(BackupProgress),
     ) -> Result<BackupSummary, StoreError> {
-        self.read("making a backup", |transaction| {
+        let summary = self.read("making a backup", |transaction| {
             self.write_backup(transaction, now, out, progress)
-        })
+        })?;
+        let detail = format!("{} users, {} tokens", summary.users, summary.tokens);
+        let recorded = self.administer("recording a backup", |transaction| {
+            self.log(transaction, &Deed::of_store("backup-made").with(&detail))
+        });
+        if let Err(cause) = recorded {
+            // A store that takes no writes any more is one that needs its backup.
+            warn!(
+                error = &cause as &dyn std::error::Error,
+                "the audit trail does not take the record of this backup"
+            );
+        }
+        Ok(summary)
     }
 
     fn write_backup(

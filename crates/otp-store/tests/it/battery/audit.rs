@@ -509,6 +509,11 @@ fn a_restored_store_begins_a_trail_of_its_own() {
     let mut fixture = fixture_with_history();
     let mut backup = Vec::new();
     fixture.store.backup(NOW, &mut backup, |_| ()).unwrap();
+    let made = texts(
+        &fixture.store,
+        r#""deed":"backup-made","detail":"1 users, 1 tokens""#,
+    );
+    assert_eq!(made.len(), 1);
     let dir = tempfile::tempdir().unwrap();
     let state = dir.path().join("state");
     std::os::unix::fs::DirBuilderExt::mode(&mut std::fs::DirBuilder::new(), 0o700)

@@ -140,6 +140,17 @@ fn the_old_key_alone_opens_nothing_any_more() {
 
     let after = status(&fixture.store);
     assert_eq!(after.in_file, [new]);
+    let trail = fixture
+        .store
+        .audit_heads()
+        .unwrap()
+        .into_iter()
+        .flat_map(|head| fixture.store.audit_entries(head.chain, 1..=head.number).unwrap());
+    let deed = format!(
+        r#""deed":"sealing-key-rotated","detail":"{} to {new}""#,
+        before.current
+    );
+    assert_eq!(trail.filter(|entry| entry.record.contains(&deed)).count(), 1);
     assert_eq!((after.current, after.other_records), (new, 0));
     let mode = fs::metadata(&fixture.paths.key_file)
         .unwrap()

@@ -12,7 +12,8 @@ use otp_validation::{Reason, UnixTime};
 use tokio::task::JoinSet;
 
 use crate::support::{
-    Fixture, NOW, SEED, attempt, code, commit, decision, decision_at, kdc, name, nas, next_counter, record_of,
+    Engine, Fixture, NOW, SEED, attempt, code, commit, decision, decision_at, kdc, name, nas, next_counter,
+    record_of,
 };
 
 /// Threads on two handles that share nothing but files try each code at the same moment; half of them through the
@@ -188,6 +189,8 @@ fn a_busy_daemon_lets_an_administrator_in() {
         longest
     });
     // In turns, so that the speed of the machine does not matter: one that is under way, one that has queued before, and
-    // those that fit between looking and queueing. Without turns it is hundreds.
-    assert!(longest <= 20, "the administrator waited for {longest} commits");
+    // those that fit between looking and queueing, which takes longer where the queue is a server's. Without turns it is
+    // hundreds.
+    let most = if super::ENGINE == Engine::Sqlite { 20 } else { 100 };
+    assert!(longest <= most, "the administrator waited for {longest} commits");
 }

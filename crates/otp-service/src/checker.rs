@@ -145,7 +145,7 @@ impl Drop for Queued {
 #[cfg(test)]
 mod tests {
     use std::{
-        sync::atomic::{AtomicUsize, Ordering::SeqCst},
+        sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
         thread::sleep,
     };
 
@@ -237,8 +237,11 @@ mod tests {
 
     #[tokio::test]
     async fn the_queue_has_an_end() {
+        static OPEN: AtomicBool = AtomicBool::new(false);
         let checker = pool(|_, _| {
-            sleep(Duration::from_millis(1));
+            while !OPEN.load(SeqCst) {
+                sleep(Duration::from_millis(1));
+            }
             true
         });
         let checks: Vec<_> = (0..LONGEST_QUEUE + 7)
@@ -247,14 +250,16 @@ mod tests {
                 tokio::spawn(async move { checker.verify(password(), hash(), LONG).await })
             })
             .collect();
-        // All of them are in the queue or refused before the first one is done with its turn of this thread.
+        // All of them are in the queue, at work or refused before the first one is done.
         tokio::task::yield_now().await;
         assert!(queued(&checker) <= LONGEST_QUEUE);
+        OPEN.store(true, SeqCst);
         let mut refused = 0;
         for check in checks {
             refused += usize::from(check.await.unwrap() == Err(Busy));
         }
-        assert_eq!(refused, 7);
+        // Two may have left the queue for their turn before the last ones came.
+        assert!((5..=7).contains(&refused), "{refused}");
     }
 
     #[tokio::test]

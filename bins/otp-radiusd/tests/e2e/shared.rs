@@ -3,13 +3,14 @@
 use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
+    time::{Duration, Instant},
 };
 
 use crate::{
     cluster::Cluster,
-    system::{System, hotp, run, totp},
+    system::{PATIENCE, System, hotp, run, totp},
     wire::{Connection, Datagrams, Verdict},
 };
 
@@ -162,17 +163,26 @@ fn accepted_losses_are_warned_of_at_every_start() {
     assert_eq!(system.start().count("LOST COMMITS"), 0);
 }
 
-/// Logs alice in through `daemons`, one after the other, until `ended`; returns how many times.
-fn log_in_until(ended: &AtomicBool, mut daemons: Vec<Datagrams>) -> u64 {
+/// Logs alice in through `daemons`, one after the other, until `ended`; counts how many times.
+fn log_in_until(ended: &AtomicBool, mut daemons: Vec<Datagrams>, logins: &AtomicU64) {
     let mut counter = 0;
     while !ended.load(Ordering::Relaxed) {
         for daemon in &mut daemons {
             let verdict = daemon.ask("alice", &hotp(SECRET, counter));
             assert_eq!(verdict, Verdict::Accept, "{counter}");
             counter += 1;
+            logins.store(counter, Ordering::Relaxed);
         }
     }
-    counter
+}
+
+/// Says that it is over when it is dropped.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 #[test]
@@ -188,10 +198,18 @@ fn the_sealing_key_is_rotated_while_daemons_work() {
             .iter()
             .map(|daemon| Datagrams::to(daemon.udp(), &secret))
             .collect();
-        let ended = AtomicBool::new(false);
-        let logins = thread::scope(|scope| {
-            let logins = scope.spawn(|| log_in_until(&ended, clients));
-            for _ in 0..3 {
+        let (ended, logins) = (AtomicBool::new(false), AtomicU64::new(0));
+        thread::scope(|scope| {
+            scope.spawn(|| log_in_until(&ended, clients, &logins));
+            // However this scope is left: whoever logs in would go on for ever.
+            let _end = Ends(&ended);
+            for round in 1..=3 {
+                // Before each rotation somebody has logged in since the one before.
+                let patience = Instant::now();
+                while logins.load(Ordering::Relaxed) < 5 * round {
+                    assert!(patience.elapsed() < PATIENCE, "logins have stopped");
+                    thread::sleep(Duration::from_millis(1));
+                }
                 if others.is_empty() {
                     system.otpctl(&["key", "rotate"], "");
                     continue;
@@ -208,10 +226,7 @@ fn the_sealing_key_is_rotated_while_daemons_work() {
                 }
                 assert_eq!(fs::read(key(system)).unwrap(), fs::read(key(&others[0])).unwrap());
             }
-            ended.store(true, Ordering::Relaxed);
-            logins.join().unwrap()
         });
-        assert!(logins > 10, "{logins}");
         for machine in machines {
             machine.otpctl(&["key", "status"], "");
         }

@@ -238,20 +238,27 @@ mod tests {
     #[tokio::test]
     async fn the_queue_has_an_end() {
         static OPEN: AtomicBool = AtomicBool::new(false);
+        static BEGUN: AtomicUsize = AtomicUsize::new(0);
+        const ALL: u32 = LONGEST_QUEUE + 7;
         let checker = pool(|_, _| {
             while !OPEN.load(SeqCst) {
                 sleep(Duration::from_millis(1));
             }
             true
         });
-        let checks: Vec<_> = (0..LONGEST_QUEUE + 7)
+        let checks: Vec<_> = (0..ALL)
             .map(|_| {
                 let checker = checker.clone();
-                tokio::spawn(async move { checker.verify(password(), hash(), LONG).await })
+                tokio::spawn(async move {
+                    BEGUN.fetch_add(1, SeqCst);
+                    checker.verify(password(), hash(), LONG).await
+                })
             })
             .collect();
         // All of them are in the queue, at work or refused before the first one is done.
-        tokio::task::yield_now().await;
+        while BEGUN.load(SeqCst) < ALL as usize {
+            tokio::task::yield_now().await;
+        }
         assert!(queued(&checker) <= LONGEST_QUEUE);
         OPEN.store(true, SeqCst);
         let mut refused = 0;

@@ -235,11 +235,18 @@ fn insert(transaction: Sql<'_>, user: UserId, acceptance: &Acceptance, matched: 
 
 /// Counts a twin. It is no acceptance of its own: what it repeats must still be there.
 fn twin(transaction: Sql<'_>, user: UserId, of: PacketDigest, twin: &Twin) -> Result<u64, Fault> {
+    // The same packet, long ago: what it had is not its verdict any more.
+    transaction.execute(
+        "DELETE FROM acceptances
+         WHERE user_id = ?1 AND (packet = ?2 OR twin_of = ?2) AND packet <> ?3 AND (twin_of IS NULL OR twin_of <> ?3)",
+        values![user.0, &twin.packet.0, &of.0],
+    )?;
     transaction.execute(
         "INSERT INTO acceptances
              (packet, user_id, client_id, credential, token_id, matched, accepted_at, channel, twin_of)
          SELECT ?1, user_id, client_id, credential, token_id, matched, accepted_at, ?2, packet
-         FROM acceptances WHERE packet = ?3 AND user_id = ?4 AND twin_of IS NULL",
+         FROM acceptances WHERE packet = ?3 AND user_id = ?4 AND twin_of IS NULL
+           AND NOT EXISTS (SELECT 1 FROM acceptances WHERE user_id = ?4 AND packet = ?1)",
         values![&twin.packet.0, channel_number(twin.channel), &of.0, user.0],
     )
 }

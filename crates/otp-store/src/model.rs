@@ -281,6 +281,9 @@ impl Model {
             {
                 Some(first) if !first.was_given_to(twin.packet) => {
                     first.twins.push(*twin);
+                    account
+                        .acceptances
+                        .retain_mut(|kept| kept.packet == *of || kept.take_back(twin.packet));
                     true
                 }
                 _ => false,

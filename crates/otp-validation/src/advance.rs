@@ -42,6 +42,8 @@ impl Account {
                 Effect::Twin { of, twin } => {
                     let first = self.acceptances.iter_mut().find(|kept| kept.packet == *of)?;
                     first.twins.push(*twin);
+                    self.acceptances
+                        .retain_mut(|kept| kept.packet == *of || kept.take_back(twin.packet));
                 }
             }
         }

@@ -171,7 +171,7 @@ impl Draft {
                 });
             }
             Effect::Twin { of, twin } => {
-                if !seen.acceptances.contains(&(user, of.0)) {
+                if !seen.acceptances.contains(&(user, of.0)) || twin.packet == *of {
                     return Ok(false);
                 }
                 self.twins.push(TwinRow {

@@ -67,6 +67,11 @@ const REMEMBER: &str = "INSERT INTO acceptances
                           CAST(?5 AS BIGINT[]), CAST(?6 AS BIGINT[]), CAST(?7 AS BIGINT[]), CAST(?8 AS BIGINT[]),
                           CAST(?9 AS BIGINT[]))";
 
+const FORGET_TWINS: &str = "DELETE FROM acceptances a
+     USING unnest(CAST(?1 AS BIGINT[]), CAST(?2 AS BYTEA[]), CAST(?3 AS BYTEA[])) AS c (user_id, packet, first)
+     WHERE a.user_id = c.user_id AND (a.packet = c.packet OR a.twin_of = c.packet)
+       AND a.packet <> c.first AND (a.twin_of IS NULL OR a.twin_of <> c.first)";
+
 const COUNT_TWINS: &str = "INSERT INTO acceptances
          (user_id, packet, client_id, credential, token_id, matched, accepted_at, channel, twin_of, change)
      SELECT a.user_id, c.twin, a.client_id, a.credential, a.token_id, a.matched, a.accepted_at, c.channel, a.packet, c.change
@@ -115,6 +120,7 @@ pub(crate) async fn prepare(session: &Session) -> Result<(), Fault> {
         ACTIVATE,
         FORGET,
         REMEMBER,
+        FORGET_TWINS,
         COUNT_TWINS,
         ANY_ACCEPTANCE,
         CONFIRM,
@@ -431,6 +437,7 @@ async fn count_twins(session: &Session, writes: &Writes) -> Result<(), Fault> {
     let twins: Vec<&[u8]> = rows().map(|row| row.twin.packet.0.as_slice()).collect();
     let channels: Vec<Option<i64>> = rows().map(|row| channel_number(row.twin.channel)).collect();
     let changes: Vec<i64> = rows().map(|row| row.change).collect();
+    session.execute(FORGET_TWINS, &[&users, &twins, &first]).await?;
     let values: [&(dyn ToSql + Sync); 5] = [&users, &first, &twins, &channels, &changes];
     all_of("twins", session.execute(COUNT_TWINS, &values).await?, users.len())
 }

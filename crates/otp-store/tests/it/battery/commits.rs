@@ -471,3 +471,30 @@ fn a_change_of_the_rules_ends_what_is_remembered() {
         }
     }
 }
+
+/// Octets that come round again after minutes, now as a twin: they have the new verdict, and the old one is gone.
+#[test]
+fn a_packet_of_long_ago_is_a_twin_like_any_other() {
+    let mut fixture = Fixture::on(super::ENGINE);
+    fixture.add_hotp("alice", "key ring", SEED, 0);
+    let store = fixture.store.clone();
+    let steps = [
+        (0, 0, &b"one"[..], Reason::Accepted),
+        (1, 100, b"two", Reason::Accepted),
+        (1, 101, b"one", Reason::Twin),
+        (1, 102, b"one", Reason::SamePacket),
+    ];
+    for (counter, later, packet, reason) in steps {
+        let now = otp_validation::UnixTime(NOW.0 + later);
+        let code = code(SEED, counter);
+        let (at, decided) = crate::support::decision_at(now, &store, "alice", &kdc(), &code, packet);
+        assert_eq!(decided.reason, reason, "{later}");
+        assert!(
+            matches!(commit(&store, at, decided), Ok(Commit::Accepted(_))),
+            "{later}"
+        );
+    }
+    let account = store.account(&name("alice")).unwrap().unwrap();
+    let twins: Vec<_> = account.acceptances.iter().map(|kept| kept.twins.len()).collect();
+    assert_eq!(twins, [1]);
+}

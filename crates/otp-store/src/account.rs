@@ -35,7 +35,7 @@ impl Store {
 
     /// As [`Store::account`], and when.
     pub(crate) fn snapshot(&self, name: &UserName) -> Result<Snapshot, StoreError> {
-        self.read("reading an account", |transaction| {
+        self.read_sealed("reading an account", |transaction| {
             let mut account = None;
             for candidate in name.candidates() {
                 account = load(transaction, self.secrets(), &candidate)?;

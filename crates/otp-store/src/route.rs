@@ -42,7 +42,7 @@ impl Store {
     }
 
     fn routing_table(&self) -> Result<Arc<Table>, StoreError> {
-        self.read("finding a client", |transaction| {
+        self.read_sealed("finding a client", |transaction| {
             let epoch = epoch(transaction)?;
             if let Some(table) = self.routes().at(epoch) {
                 return Ok(table);

@@ -524,6 +524,24 @@ impl Store {
         self.0.engine.read(look).map_err(|fault| fault.during(doing))
     }
 
+    /// As [`read`](Self::read), of sealed values.
+    ///
+    /// A snapshot of just before a rotation may need a key that the file has no more: then there is a newer snapshot.
+    pub(crate) fn read_sealed<T>(
+        &self,
+        doing: &'static str,
+        look: impl Fn(Sql<'_>) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        const AGAIN: usize = 3;
+        for _ in 0..AGAIN {
+            match self.read(doing, &look) {
+                Err(StoreError::WrongKey { .. }) => {}
+                other => return other,
+            }
+        }
+        self.read(doing, look)
+    }
+
     /// Changes something in one transaction of its own.
     pub(crate) fn administer<T>(
         &self,

@@ -28,7 +28,7 @@ fn of_two_machines_on_one_database_one_accepts() {
     let system = System::on(Cluster::shared().database());
     let second = system.beside();
     race(
-        "two daemons, one PostgreSQL",
+        "race of two daemons on PostgreSQL",
         &system,
         &second,
         campaign::scale(CODES, 600),
@@ -39,7 +39,7 @@ fn of_two_machines_on_one_database_one_accepts() {
 fn of_two_daemons_on_one_file_one_accepts() {
     let system = System::new();
     race(
-        "two daemons, one SQLite",
+        "race of two daemons on SQLite",
         &system,
         &system,
         campaign::scale(CODES, 600),

@@ -108,24 +108,6 @@ pub(crate) fn latest_acceptance<'a>(jobs: impl Iterator<Item = &'a Job>) -> Opti
     times.max()
 }
 
-/// What a writer is told.
-#[derive(Debug)]
-pub(crate) enum Work {
-    /// Somebody waits for this.
-    Commit(Job),
-    /// There are records of the audit trail that nobody waits for.
-    Records,
-}
-
-impl Work {
-    pub(crate) fn job(self) -> Option<Job> {
-        match self {
-            Self::Commit(job) => Some(job),
-            Self::Records => None,
-        }
-    }
-}
-
 /// One change and who waits for it.
 #[derive(Debug)]
 pub(crate) struct Job {

@@ -46,6 +46,7 @@ mod lockout;
 pub mod model;
 mod paths;
 mod postgres;
+mod queue;
 mod rotation;
 mod route;
 mod seal;

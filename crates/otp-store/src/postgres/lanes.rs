@@ -21,7 +21,7 @@ use tracing::{error, info};
 use crate::{
     Commit, StoreError,
     audit::{self, Batch, Trail},
-    commit::{ACCEPTANCES_LIVE, Applied, Counters, Job, PRUNE_EVERY, Work, latest_acceptance},
+    commit::{ACCEPTANCES_LIVE, Applied, Counters, Job, PRUNE_EVERY, latest_acceptance},
     error::Fault,
     postgres::{
         batch::{Fate, plan},
@@ -41,7 +41,7 @@ const LANES: usize = 4;
 const ATTEMPTS: u32 = 6;
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// The way to the lanes.
+/// The way to the lanes: tokio's own queue, because tasks wait at its end and not a thread.
 #[derive(Debug)]
 pub(crate) struct Lanes {
     queue: mpsc::Sender<Work>,
@@ -71,12 +71,39 @@ impl Lanes {
         Self { queue }
     }
 
-    /// Hands `work` over without waiting.
-    pub(crate) fn submit(&self, work: Work) -> Result<(), StoreError> {
+    /// Hands `job` over without waiting.
+    pub(crate) fn submit(&self, job: Job) -> Result<(), StoreError> {
+        self.tell(Work::Commit(job))
+    }
+
+    /// Tells the lanes of records that wait.
+    pub(crate) fn wake(&self) -> Result<(), StoreError> {
+        self.tell(Work::Records)
+    }
+
+    fn tell(&self, work: Work) -> Result<(), StoreError> {
         self.queue.try_send(work).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => StoreError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => StoreError::WriterGone,
         })
+    }
+}
+
+/// What a lane is told.
+#[derive(Debug)]
+enum Work {
+    /// Somebody waits for this.
+    Commit(Job),
+    /// There are records of the audit trail that nobody waits for.
+    Records,
+}
+
+impl Work {
+    fn job(self) -> Option<Job> {
+        match self {
+            Self::Commit(job) => Some(job),
+            Self::Records => None,
+        }
     }
 }
 

@@ -28,7 +28,7 @@ use otp_validation::UnixTime;
 use crate::{
     StoreError,
     audit::Trail,
-    commit::{Counters, Job, Work},
+    commit::{Counters, Job},
     error::Fault,
     postgres::{
         clock::Clock,
@@ -81,12 +81,12 @@ impl Engine {
 
     /// Hands a decision over without waiting.
     pub(crate) fn submit(&self, job: Job) -> Result<(), StoreError> {
-        self.lanes.submit(Work::Commit(job))
+        self.lanes.submit(job)
     }
 
     /// Tells the lanes of records that wait. If they cannot be told, they have work, and take them along.
     pub(crate) fn wake(&self) {
-        let _ = self.lanes.submit(Work::Records);
+        let _ = self.lanes.wake();
     }
 
     /// The time by the database's clock.

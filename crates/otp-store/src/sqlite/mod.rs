@@ -26,7 +26,7 @@ use writer::Writer;
 use crate::{
     Paths, StoreError,
     audit::Trail,
-    commit::{Counters, Job, Work},
+    commit::{Counters, Job},
     error::Fault,
     sql::Sql,
 };
@@ -74,12 +74,12 @@ impl Engine {
 
     /// Hands a decision over without waiting.
     pub(crate) fn submit(&self, job: Job) -> Result<(), StoreError> {
-        self.writer.submit(Work::Commit(job))
+        self.writer.submit(job)
     }
 
-    /// Tells the writer of records that wait. If it cannot be told, it has work, and takes them along.
+    /// Tells the writer of records that wait. If there is none and none can be started, they wait for the next decision.
     pub(crate) fn wake(&self) {
-        let _ = self.writer.submit(Work::Records);
+        let _ = self.writer.wake();
     }
 
     /// Size of the write-ahead log in octets.

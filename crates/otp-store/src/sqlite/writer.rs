@@ -6,12 +6,9 @@
 
 use std::{
     io,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::Ordering,
-        mpsc::{Receiver, RecvError, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
-    },
+    sync::{Arc, atomic::Ordering},
     thread,
+    time::Duration,
 };
 
 use otp_validation::UnixTime;
@@ -22,8 +19,9 @@ use crate::{
     Commit, Paths, StoreError,
     apply::apply,
     audit::{self, Batch, Tail, Trail},
-    commit::{ACCEPTANCES_LIVE, Applied, Counters, Job, PRUNE_EVERY, Work, latest_acceptance},
+    commit::{ACCEPTANCES_LIVE, Applied, Counters, Job, PRUNE_EVERY, latest_acceptance},
     error::Fault,
+    queue::{GroupCommit, Groups, Queue, Refused},
     sql::Sql,
     sqlite::limits::Limits,
     sqlite::session::WriteSession,
@@ -33,14 +31,15 @@ use crate::{
 const GROUP: usize = 256;
 /// Changes that may wait at most.
 const QUEUE: usize = 4096;
-/// The way to the thread, which is started by the first job.
+
+/// The way to the thread, which is started by the first job. It ends when this is dropped and nothing waits any more.
 #[derive(Debug)]
 pub(crate) struct Writer {
     paths: Arc<Paths>,
     limits: Arc<Limits>,
     counters: Arc<Counters>,
     trail: Arc<Trail>,
-    queue: Mutex<Option<SyncSender<Work>>>,
+    queue: Arc<Queue<Job>>,
 }
 
 impl Writer {
@@ -55,36 +54,25 @@ impl Writer {
             limits,
             counters,
             trail,
-            queue: Mutex::new(None),
+            queue: Arc::new(Queue::new(QUEUE)),
         }
     }
 
-    /// Hands `work` over without waiting.
-    pub(crate) fn submit(&self, work: Work) -> Result<(), StoreError> {
-        // The queue is whole whenever the lock is free.
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let work = match queue.as_ref() {
-            Some(sender) => match sender.try_send(work) {
-                Ok(()) => return Ok(()),
-                Err(TrySendError::Full(_)) => return Err(StoreError::Overloaded),
-                // The thread has ended, which only a defect can bring about: the next one may do better.
-                Err(TrySendError::Disconnected(work)) => work,
-            },
-            None => work,
-        };
-        let sender = self
-            .start()
-            .map_err(|error| StoreError::io("start the writer of", self.paths.database(), error))?;
-        let sent = sender.try_send(work).map_err(|_| StoreError::WriterGone);
-        *queue = Some(sender);
-        sent
+    /// Hands `job` over without waiting.
+    pub(crate) fn submit(&self, job: Job) -> Result<(), StoreError> {
+        let handed_over = self.queue.push(job, |groups| self.start(groups));
+        handed_over.map_err(|refused| self.error(refused))
     }
 
-    fn start(&self) -> io::Result<SyncSender<Work>> {
-        let (sender, work) = sync_channel(QUEUE);
-        let thread = WriterThread {
-            work,
-            is_last: false,
+    /// Tells the thread of records that wait.
+    pub(crate) fn wake(&self) -> Result<(), StoreError> {
+        let told = self.queue.nudge(|groups| self.start(groups));
+        told.map_err(|refused| self.error(refused))
+    }
+
+    /// The first thread, or one in the place of one that has ended, which only a defect can bring about.
+    fn start(&self, groups: Groups<Job>) -> io::Result<()> {
+        let mut thread = WriterThread {
             paths: Arc::clone(&self.paths),
             limits: Arc::clone(&self.limits),
             counters: Arc::clone(&self.counters),
@@ -92,18 +80,28 @@ impl Writer {
             session: None,
             pruned_at: UnixTime(0),
         };
-        // It ends by itself when the last sender is dropped and its queue is empty.
         thread::Builder::new()
             .name("otp-store-writer".into())
-            .spawn(move || thread.run())?;
-        Ok(sender)
+            .spawn(move || groups.serve(&mut thread))?;
+        Ok(())
+    }
+
+    fn error(&self, refused: Refused) -> StoreError {
+        match refused {
+            Refused::Full => StoreError::Overloaded,
+            Refused::Closed => StoreError::WriterGone,
+            Refused::NotStarted(error) => StoreError::io("start the writer of", self.paths.database(), error),
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue.close();
     }
 }
 
 struct WriterThread {
-    work: Receiver<Work>,
-    /// Whether nobody can hand over anything any more.
-    is_last: bool,
     paths: Arc<Paths>,
     limits: Arc<Limits>,
     counters: Arc<Counters>,
@@ -114,49 +112,13 @@ struct WriterThread {
 }
 
 impl WriterThread {
-    fn run(mut self) {
-        while let Some(mut group) = self.next_group() {
-            let mut records = Batch::default();
-            match self.commit(&mut group, &mut records) {
-                Ok(outcomes) => self.succeeded(group, outcomes),
-                Err(fault) => {
-                    self.trail.put_back(records);
-                    self.failed(group, fault);
-                }
-            }
-        }
-    }
-
-    /// The first decision of the next group; none, if records have waited long enough for one. `None` if that is all.
-    fn next_group(&mut self) -> Option<Vec<Job>> {
-        while !self.is_last {
-            let next = if self.trail.is_waiting() {
-                self.work.recv_timeout(audit::WAIT)
-            } else {
-                self.work
-                    .recv()
-                    .map_err(|RecvError| RecvTimeoutError::Disconnected)
-            };
-            match next {
-                Ok(Work::Commit(job)) => return Some(vec![job]),
-                // From now on the wait is bounded.
-                Ok(Work::Records) => {}
-                Err(RecvTimeoutError::Timeout) => return Some(Vec::new()),
-                Err(RecvTimeoutError::Disconnected) => self.is_last = true,
-            }
-            if self.is_last && self.trail.is_waiting() {
-                return Some(Vec::new());
-            }
-        }
-        None
-    }
-
     /// Commits `group` and whatever joins it; the outcomes stand in its order. The `records` that go along are the
     /// caller's, should it fail.
-    fn commit(
+    fn transact(
         &mut self,
         group: &mut Vec<Job>,
         records: &mut Batch,
+        groups: &Groups<Job>,
     ) -> Result<Vec<Result<Applied, StoreError>>, Fault> {
         let digests = self.trail.digests()?;
         let mut session = match self.session.take() {
@@ -165,8 +127,7 @@ impl WriterThread {
         };
         let outcomes = session.transaction(|transaction| {
             // Now that it is our turn: all that came in while we waited.
-            let more = self.work.try_iter().filter_map(Work::job);
-            group.extend(more.take(GROUP.saturating_sub(group.len())));
+            groups.take_more(group, GROUP);
             *records = self.trail.take();
             // Nobody would learn of the outcome, so nothing is spent.
             group.retain(|job| !job.reply.is_closed());
@@ -194,8 +155,26 @@ impl WriterThread {
         self.session = Some(session);
         Ok(outcomes)
     }
+}
 
-    fn succeeded(&mut self, group: Vec<Job>, outcomes: Vec<Result<Applied, StoreError>>) {
+impl GroupCommit<Job> for WriterThread {
+    type Outcome = Result<Applied, StoreError>;
+    type Failure = Fault;
+
+    fn patience(&self) -> Option<Duration> {
+        self.trail.is_waiting().then_some(audit::WAIT)
+    }
+
+    fn commit(&mut self, group: &mut Vec<Job>, groups: &Groups<Job>) -> Result<Vec<Self::Outcome>, Fault> {
+        let mut records = Batch::default();
+        let committed = self.transact(group, &mut records, groups);
+        if committed.is_err() {
+            self.trail.put_back(records);
+        }
+        committed
+    }
+
+    fn succeeded(&mut self, group: Vec<Job>, outcomes: Vec<Self::Outcome>) {
         if self.counters.failing.swap(false, Ordering::Relaxed) {
             info!(path = %self.paths.state_dir.display(), "the store commits again");
         }
@@ -224,10 +203,8 @@ impl WriterThread {
     }
 
     /// Fails closed: whether anything of the group is on disk is unknown, so nobody gets an acceptance.
-    fn failed(&mut self, mut group: Vec<Job>, fault: Fault) {
+    fn failed(&mut self, group: Vec<Job>, fault: Fault) {
         self.session = None;
-        // Nobody shall wait for one attempt after the other.
-        group.extend(self.work.try_iter().filter_map(Work::job).take(QUEUE));
         let cause = fault.during("committing");
         Counters::add(&self.counters.failed_groups, 1);
         if !self.counters.failing.swap(true, Ordering::Relaxed) {

@@ -106,12 +106,20 @@ fn record() -> Record {
     }
 }
 
-/// A writer to be run in the test's own thread, until `jobs` is empty.
-fn writer_of(store: &Store, work: Receiver<Work>) -> (WriterThread, Arc<Counters>) {
+/// Hands all of `jobs` over and runs a writer in the test's own thread until none is left.
+fn write_all(store: &Store, jobs: impl IntoIterator<Item = Job>) -> Arc<Counters> {
+    let queue = Arc::new(Queue::new(QUEUE));
+    let mut started = None;
+    for job in jobs {
+        let start = |groups| {
+            started = Some(groups);
+            Ok(())
+        };
+        queue.push(job, start).unwrap();
+    }
+    queue.close();
     let counters = Arc::<Counters>::default();
-    let thread = WriterThread {
-        work,
-        is_last: false,
+    let mut thread = WriterThread {
         paths: Arc::new(store.paths().clone()),
         limits: Arc::default(),
         counters: Arc::clone(&counters),
@@ -119,7 +127,9 @@ fn writer_of(store: &Store, work: Receiver<Work>) -> (WriterThread, Arc<Counters
         session: None,
         pruned_at: NOW,
     };
-    (thread, counters)
+    let groups: Groups<Job> = started.unwrap();
+    groups.serve(&mut thread);
+    counters
 }
 
 #[test]
@@ -232,19 +242,15 @@ fn whoever_has_gone_away_spends_nothing() {
             becomes: next(version),
             effects,
         };
-        Work::Commit(Job {
+        Job {
             change,
             record: record(),
             accepts: Some(account.tokens[0].id),
             reply,
-        })
+        }
     };
-    let (sender, jobs) = sync_channel(2);
-    sender.send(job(abandoned, account.version)).unwrap();
-    sender.send(job(waiting, account.version)).unwrap();
-    drop(sender);
-    let (thread, counters) = writer_of(&store, jobs);
-    thread.run();
+    let jobs = [abandoned, waiting].map(|reply| job(reply, account.version));
+    let counters = write_all(&store, jobs);
     assert!(
         matches!(answer.try_recv(), Ok(Ok(Commit::Accepted(_)))),
         "the first one did not spend the code"
@@ -257,8 +263,7 @@ fn everything_that_waits_is_one_transaction() {
     let dir = tempfile::tempdir().unwrap();
     let store = store_with_alice(&dir, &Arc::default());
     let account = store.account(&alice()).unwrap().unwrap();
-    let (sender, jobs) = sync_channel(600);
-    let answers: Vec<_> = (0..600)
+    let (jobs, answers): (Vec<_>, Vec<_>) = (0..600)
         .map(|_| {
             let (reply, answer) = oneshot::channel();
             let effects = acceptance(&account, NOW).effects;
@@ -268,20 +273,16 @@ fn everything_that_waits_is_one_transaction() {
                 becomes: next(account.version),
                 effects,
             };
-            sender
-                .send(Work::Commit(Job {
-                    change,
-                    record: record(),
-                    accepts: Some(account.tokens[0].id),
-                    reply,
-                }))
-                .unwrap();
-            answer
+            let job = Job {
+                change,
+                record: record(),
+                accepts: Some(account.tokens[0].id),
+                reply,
+            };
+            (job, answer)
         })
-        .collect();
-    drop(sender);
-    let (thread, counters) = writer_of(&store, jobs);
-    thread.run();
+        .unzip();
+    let counters = write_all(&store, jobs);
     let outcomes: Vec<_> = answers
         .into_iter()
         .map(|mut answer| answer.try_recv().unwrap().unwrap())
@@ -316,12 +317,12 @@ fn more_than_the_queue_holds_is_refused_at_once() {
             becomes: next(account.version),
             effects,
         };
-        match writer.submit(Work::Commit(Job {
+        match writer.submit(Job {
             change,
             record: record(),
             accepts: Some(account.tokens[0].id),
             reply,
-        })) {
+        }) {
             Ok(()) => answers.push(answer),
             Err(refused) => break refused,
         }
@@ -362,7 +363,7 @@ fn a_change_that_is_refused_harms_no_other_of_its_group() {
         (account.user.id, vec![remember]),
         (account.user.id, acceptance(&account, NOW).effects),
     ];
-    let (sender, jobs) = sync_channel(changes.len());
+    let mut jobs = Vec::new();
     let answers = changes.map(|(user, effects)| {
         let (reply, answer) = oneshot::channel();
         let change = Change {
@@ -371,19 +372,15 @@ fn a_change_that_is_refused_harms_no_other_of_its_group() {
             becomes: next(account.version),
             effects,
         };
-        sender
-            .send(Work::Commit(Job {
-                change,
-                record: record(),
-                accepts: Some(token),
-                reply,
-            }))
-            .unwrap();
+        jobs.push(Job {
+            change,
+            record: record(),
+            accepts: Some(token),
+            reply,
+        });
         answer
     });
-    drop(sender);
-    let (thread, counters) = writer_of(&store, jobs);
-    thread.run();
+    let counters = write_all(&store, jobs);
     let [too_far, unknown_user, without_code, accepted] =
         answers.map(|mut answer| answer.try_recv().unwrap());
     assert!(

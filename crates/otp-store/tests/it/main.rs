@@ -23,3 +23,4 @@ mod proxy;
 mod sealing;
 mod setup;
 mod support;
+mod together;

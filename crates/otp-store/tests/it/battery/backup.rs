@@ -4,7 +4,6 @@ use std::{
     fs,
     io::{self, Cursor, Write},
     os::unix::fs::DirBuilderExt as _,
-    sync::atomic::{AtomicBool, Ordering},
     thread,
 };
 
@@ -25,6 +24,7 @@ use crate::{
         Engine, Fixture, NOW, SEED, attempt, code, commit, decision_at, hotp_token, location, name, nas,
         next_counter,
     },
+    together::Together,
 };
 
 const TOTP_SEED: &[u8] = b"a seed that counts time";
@@ -478,13 +478,15 @@ fn two_keys_in_one_backup() {
 fn a_backup_is_of_one_moment_while_others_write() {
     let mut fixture = Fixture::on(ENGINE);
     fixture.add_hotp("alice", "ring", SEED, 0);
-    let (ended, daemon) = (AtomicBool::new(false), fixture.reopen());
+    let (together, daemon) = (Together::default(), fixture.reopen());
     thread::scope(|scope| {
+        let _member = together.member();
         scope.spawn(|| {
+            let _member = together.member();
             // Users come with their tokens, in one transaction: a backup has both or neither.
             let mut rng = StdRng::seed_from_u64(11);
             for number in 0.. {
-                if ended.load(Ordering::Relaxed) {
+                if together.is_over() {
                     break;
                 }
                 let seed = format!("seed of user {number:08}");
@@ -506,7 +508,7 @@ fn a_backup_is_of_one_moment_while_others_write() {
             let users = restored.backup.users - 1;
             assert!(used == users || used + 1 == users, "{used} codes, {users} users");
         }
-        ended.store(true, Ordering::Relaxed);
+        together.end();
     });
 }
 

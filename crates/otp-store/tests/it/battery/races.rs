@@ -1,7 +1,7 @@
 use std::{
     sync::{
-        Arc, Barrier,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Barrier,
+        atomic::{AtomicU64, Ordering},
     },
     thread,
     time::Duration,
@@ -11,9 +11,12 @@ use otp_store::Commit;
 use otp_validation::{Reason, UnixTime};
 use tokio::task::JoinSet;
 
-use crate::support::{
-    Engine, Fixture, NOW, SEED, attempt, code, commit, decision, decision_at, kdc, name, nas, next_counter,
-    record_of,
+use crate::{
+    support::{
+        Engine, Fixture, NOW, SEED, attempt, code, commit, decision, decision_at, kdc, name, nas,
+        next_counter, record_of,
+    },
+    together::Together,
 };
 
 /// Threads on two handles that share nothing but files try each code at the same moment; half of them through the
@@ -156,14 +159,16 @@ fn a_busy_daemon_lets_an_administrator_in() {
         fixture.add_hotp(user, "hotp", user.repeat(20).as_bytes(), 0);
     }
     let administrator = fixture.reopen();
-    let stop = Arc::new(AtomicBool::new(false));
+    let together = Together::default();
     let longest = thread::scope(|scope| {
+        let _member = together.member();
         for user in ["a", "b", "c", "d"] {
-            let (store, stop) = (&fixture.store, Arc::clone(&stop));
+            let (store, together) = (&fixture.store, &together);
             scope.spawn(move || {
+                let _member = together.member();
                 let seed = user.repeat(20);
                 for counter in 0.. {
-                    if stop.load(Ordering::Relaxed) {
+                    if together.is_over() {
                         break;
                     }
                     let packet = u64::to_be_bytes(counter);
@@ -175,7 +180,7 @@ fn a_busy_daemon_lets_an_administrator_in() {
         let longest = (0..40).map(|round| {
             // Only beside a daemon that is at work does the turn mean anything.
             let seen = groups();
-            while groups() == seen {
+            while groups() == seen && !together.is_over() {
                 thread::sleep(Duration::from_millis(1));
             }
             let begun = groups();
@@ -185,7 +190,7 @@ fn a_busy_daemon_lets_an_administrator_in() {
             groups().saturating_sub(begun)
         });
         let longest = longest.max().unwrap();
-        stop.store(true, Ordering::Relaxed);
+        together.end();
         longest
     });
     // In turns, so that the speed of the machine does not matter: one that is under way, one that has queued before, and

@@ -6,7 +6,7 @@ use std::{
     os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
     panic::{AssertUnwindSafe, catch_unwind},
     process::{Command, Stdio},
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::atomic::{AtomicU64, Ordering},
     thread,
     time::Duration,
 };
@@ -18,7 +18,10 @@ use otp_validation::{PasswordHash, Reason};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 use super::ENGINE;
-use crate::support::{Fixture, NOW, attempt, code, hotp_token, location, name, nas};
+use crate::{
+    support::{Fixture, NOW, attempt, code, hotp_token, location, name, nas},
+    together::Together,
+};
 
 const USERS: u64 = 210;
 
@@ -81,13 +84,15 @@ fn other_machine(fixture: &Fixture) -> Paths {
 fn nobody_who_logs_in_meanwhile_notices() {
     let mut fixture = full();
     let daemon = fixture.reopen();
-    let (ended, accepted) = (AtomicBool::new(false), AtomicU64::new(0));
+    let (together, accepted) = (Together::default(), AtomicU64::new(0));
     thread::scope(|scope| {
+        let _member = together.member();
         for thread in 0..4 {
-            let (daemon, ended, accepted) = (daemon.clone(), &ended, &accepted);
+            let (daemon, together, accepted) = (daemon.clone(), &together, &accepted);
             scope.spawn(move || {
+                let _member = together.member();
                 let mut counter = 0;
-                while !ended.load(Ordering::Relaxed) {
+                while !together.is_over() {
                     for user in (thread..USERS).step_by(64) {
                         let packet = format!("{counter} of {user}");
                         let user_name = format!("user{user}");
@@ -104,7 +109,7 @@ fn nobody_who_logs_in_meanwhile_notices() {
             });
         }
         let mut rotations = 0;
-        while rotations < 3 || accepted.load(Ordering::Relaxed) < 150 {
+        while (rotations < 3 || accepted.load(Ordering::Relaxed) < 150) && !together.is_over() {
             rotations += 1;
             let old = status(&fixture.store).current;
             let new = fixture.store.prepare_key(&mut fixture.rng).unwrap();
@@ -117,7 +122,7 @@ fn nobody_who_logs_in_meanwhile_notices() {
             assert_eq!(rotation.resealed, USERS + 2);
             assert!(told.len() >= 5 && told.is_sorted(), "{told:?}");
         }
-        ended.store(true, Ordering::Relaxed);
+        together.end();
     });
     opens(&daemon);
     opens(&fixture.reopen());

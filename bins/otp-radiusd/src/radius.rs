@@ -9,13 +9,14 @@ use std::{
     time::Duration,
 };
 
-use krad::{AttributeType, MessageAuthenticatorRule, ReplyStyle, SharedSecret};
+use krad::{AttributeType, MessageAuthenticatorRule, ReplyStyle, SharedSecret, radius11::Version};
 use krad_tokio::{AccessRequest, Answer, ClientTerms, Discard, Peer, RadiusService};
 use otp_service::{Origin, Outcome, Request, Service};
 use otp_store::{AccountStore, ClientRecord, MessageAuthenticatorRule as StoredRule, Source, Store};
-use otp_validation::{Channel, Client, ClientId, Reason};
+use otp_validation::{Channel, Client, ClientId, PacketDigest, Reason};
 use tokio::time::Instant;
 use tracing::error;
+use zeroize::Zeroizing;
 
 use crate::report::{Decided, Discards, Reporter};
 
@@ -30,6 +31,7 @@ pub struct Radius<R, S = Store> {
     reporter: R,
     discards: Discards,
     clients: Clients,
+    tls_terms: ClientTerms,
     /// Number of the next request.
     next_id: AtomicU64,
     /// Drawn by lot, so that two runs share neither numbers of requests nor channels.
@@ -44,6 +46,7 @@ impl<R: Reporter, S: AccountStore> Radius<R, S> {
             reporter,
             discards: Discards::default(),
             clients: Clients::default(),
+            tls_terms: ClientTerms::tls(),
             next_id: AtomicU64::new(u64::from(run) << 20),
             run,
         }
@@ -76,7 +79,7 @@ impl<R: Reporter, S: AccountStore> Radius<R, S> {
             Ok(None) => return self.refuse(id, request, &client.name, unsupported(request)),
             Err(_) => return self.refuse(id, request, &client.name, Reason::NoCredential),
         };
-        let packet = self.service.store().digests().packet(client.id, request.octets());
+        let packet = self.packet(id, request, client.id);
         let user_name = request.user_name().unwrap_or_default().to_vec();
         let deadline = request
             .deadline()
@@ -98,6 +101,23 @@ impl<R: Reporter, S: AccountStore> Radius<R, S> {
             );
             self.refuse(id, request, &client.name, Reason::DeadlineExceeded)
         })
+    }
+
+    /// The digest by which the store knows this packet again, at another replica or after a restart.
+    ///
+    /// In RADIUS/1.1 no authenticator tells a packet from another one: a client that counts its Tokens from zero on each
+    /// connection sends the same octets for the same code tried again. So no packet is known again there, beyond the table of
+    /// duplicates of its connection; a stream does not repeat itself anyway.
+    fn packet(&self, id: u64, request: &AccessRequest, client: ClientId) -> PacketDigest {
+        let digests = self.service.store().digests();
+        match request.version() {
+            Version::Historic => digests.packet(client, request.octets()),
+            Version::Radius11 => {
+                let mut octets = Zeroizing::new(id.to_be_bytes().to_vec());
+                octets.extend_from_slice(request.octets());
+                digests.packet(client, &octets)
+            }
+        }
     }
 
     /// Rejects without a decision.
@@ -221,12 +241,17 @@ impl<R: Reporter, S: AccountStore> RadiusService for Radius<R, S> {
     type Client = RadiusClient;
 
     async fn client(&self, peer: &Peer) -> Option<(ClientTerms, Arc<RadiusClient>)> {
-        let source = match peer {
-            Peer::Udp(address) => Source::Address(address.ip().to_canonical()),
-            _ => Source::Listener(KDC_CLIENT.into()),
+        let source = match peer.ip() {
+            Some(address) => Source::Address(address),
+            None => Source::Listener(KDC_CLIENT.into()),
         };
         let refused = match self.service.store().client_for(&source).await {
-            Ok(Some(record)) => return Some(self.clients.treatment(record)),
+            Ok(Some(record)) => {
+                let (terms, client) = self.clients.treatment(record);
+                // The connection is what makes a client on TLS authentic; its secret is for other transports.
+                let is_tls = matches!(peer, Peer::Tls { .. });
+                return Some((if is_tls { self.tls_terms.clone() } else { terms }, client));
+            }
             Ok(None) => Reason::ClientDisabled,
             Err(cause) => {
                 error!(error = &cause as &dyn std::error::Error, %peer, "the client cannot be looked up");

@@ -40,10 +40,55 @@ pub enum Discard {
     /// A connection beyond the limit; it was closed.
     #[error("too many connections")]
     TooManyConnections,
-    /// A connection that began a packet or owed reading its replies, and did neither for too long; it was
+    /// A connection that began a packet or owed reading its replies, and did not go on for too long; it was
     /// closed.
     #[error("the connection stalled")]
     Stalled,
+    /// There is no TLS connection; it was closed.
+    #[error("no TLS connection: {0}")]
+    Handshake(HandshakeFailure),
+    /// The certificate is valid, but not that of a client at this address; the connection was closed.
+    #[error("the certificate is not that of a client at this address")]
+    WrongCertificate,
+}
+
+/// Why a TLS handshake failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum HandshakeFailure {
+    /// It took longer than [`Settings::handshake`](crate::Settings::handshake).
+    #[error("the client did not finish the handshake in time")]
+    TimedOut,
+    /// The client sent no certificate.
+    #[error("the client has no certificate")]
+    NoCertificate,
+    /// No certification authority that is trusted here has signed the client's certificate.
+    #[error("the client's certificate is of an unknown certification authority")]
+    UnknownIssuer,
+    /// The client's certificate is expired, or not valid yet.
+    #[error("the client's certificate is expired, or not valid yet")]
+    Expired,
+    /// The client's certificate is revoked.
+    #[error("the client's certificate is revoked")]
+    Revoked,
+    /// The list of revoked certificates is out of date, or there is none of the authority that signed the certificate.
+    #[error("nothing says whether the client's certificate is revoked")]
+    UnknownRevocation,
+    /// The client's certificate cannot be used for another reason.
+    #[error("the client's certificate cannot be used")]
+    BadCertificate,
+    /// The client does not take this server's certificate, or ended the handshake for another reason.
+    #[error("the client ended the handshake: it may not trust this server's certificate")]
+    RefusedByClient,
+    /// The two ends have no version of TLS or no algorithm in common.
+    #[error("no version of TLS, or no algorithm, in common")]
+    Incompatible,
+    /// The two ends have no version of RADIUS in common (RFC 9765 §3.3).
+    #[error("no version of RADIUS in common")]
+    NoCommonVersion,
+    /// The connection broke, or what came is not TLS.
+    #[error("the connection broke, or what came is not TLS")]
+    Broken,
 }
 
 impl Discard {
@@ -65,6 +110,8 @@ impl Discard {
             Self::Unanswerable(_) => "unanswerable",
             Self::TooManyConnections => "too_many_connections",
             Self::Stalled => "stalled",
+            Self::Handshake(_) => "tls_handshake",
+            Self::WrongCertificate => "wrong_certificate",
         }
     }
 }

@@ -10,7 +10,7 @@ use std::{
     task::Poll,
 };
 
-use krad::{Code, EncodeError, Packet, ReplyStyle, RequestAuthenticator, RequestBuf};
+use krad::{Code, EncodeError, Packet, ReplyStyle, RequestAuthenticator, RequestBuf, radius11::Version};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use zeroize::Zeroizing;
 
@@ -25,6 +25,7 @@ use crate::{
 pub(crate) struct Exchange<S, K> {
     service: Arc<S>,
     settings: Arc<Settings>,
+    version: Version,
     duplicates: Mutex<DuplicateTable<K, Identity>>,
     /// Keyed by chance, so that nobody can aim at a collision.
     digests: RandomState,
@@ -42,14 +43,24 @@ pub(crate) struct Arrival<K> {
 }
 
 impl<S: RadiusService, K: Hash + Eq + Clone> Exchange<S, K> {
-    pub(crate) fn new(service: Arc<S>, settings: Arc<Settings>, capacity: usize) -> Self {
+    /// For packets of `version`, with a table of duplicates for `capacity` of them.
+    pub(crate) fn new(service: Arc<S>, settings: Arc<Settings>, version: Version, capacity: usize) -> Self {
         let duplicates = Mutex::new(DuplicateTable::new(capacity, settings.duplicate_life));
         Self {
             service,
             settings,
+            version,
             duplicates,
             digests: RandomState::new(),
         }
+    }
+
+    pub(crate) fn service(&self) -> &S {
+        &self.service
+    }
+
+    pub(crate) const fn version(&self) -> Version {
+        self.version
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -77,17 +88,11 @@ impl<S: RadiusService, K: Hash + Eq + Clone> Exchange<S, K> {
             received_at,
         } = arrival;
         let deadline = after(received_at, self.settings.deadline);
-        let lookup = timeout_at(deadline, unwind_safe(async { self.service.client(&peer).await }));
-        let (terms, client) = match lookup.await {
-            Ok(Ok(Some(found))) => found,
-            Ok(Ok(None)) => return self.silence(&peer, None, Discard::UnknownClient),
-            Ok(Err(panic)) => {
-                tracing::error!(%peer, panic = panic_message(&*panic), "client lookup panicked");
-                return self.silence(&peer, None, Discard::ClientLookup);
-            }
-            Err(_) => return self.silence(&peer, None, Discard::ClientLookup),
+        let (terms, client) = match look_up(&*self.service, &peer, deadline).await {
+            Ok(found) => found,
+            Err(cause) => return self.silence(&peer, None, cause),
         };
-        let request = match authenticate(&octets, &terms) {
+        let request = match authenticate(&octets, self.version, &terms) {
             Ok(request) => request,
             Err(cause) => return self.silence(&peer, Some(&client), cause),
         };
@@ -175,6 +180,23 @@ impl<S: RadiusService, K: Hash + Eq + Clone> Exchange<S, K> {
     }
 }
 
+/// Asks the service who is at `peer`.
+pub(crate) async fn look_up<S: RadiusService>(
+    service: &S,
+    peer: &Peer,
+    deadline: Instant,
+) -> Result<(ClientTerms, Arc<S::Client>), Discard> {
+    let lookup = timeout_at(deadline, unwind_safe(async { service.client(peer).await }));
+    match lookup.await {
+        Ok(Ok(found)) => found.ok_or(Discard::UnknownClient),
+        Ok(Err(panic)) => {
+            tracing::error!(%peer, panic = panic_message(&*panic), "client lookup panicked");
+            Err(Discard::ClientLookup)
+        }
+        Err(_) => Err(Discard::ClientLookup),
+    }
+}
+
 /// Reports a packet that gets no reply.
 pub(crate) fn discard<S: RadiusService>(
     service: &S,
@@ -185,11 +207,13 @@ pub(crate) fn discard<S: RadiusService>(
     guarded(|| service.discarded(peer, client, &cause));
 }
 
-fn authenticate(octets: &[u8], terms: &ClientTerms) -> Result<RequestBuf, Discard> {
+fn authenticate(octets: &[u8], version: Version, terms: &ClientTerms) -> Result<RequestBuf, Discard> {
     let packet = Packet::decode(octets)?;
-    Ok(packet
-        .authenticate(&terms.secret, terms.message_authenticator)?
-        .to_buf())
+    let request = match version {
+        Version::Historic => packet.authenticate(&terms.secret, terms.message_authenticator)?,
+        Version::Radius11 => packet.authenticated_by_tls()?,
+    };
+    Ok(request.to_buf())
 }
 
 /// Encodes an answer; one that cannot be encoded becomes a bare Access-Reject.
@@ -227,7 +251,7 @@ async fn unwind_safe<F: Future>(future: F) -> Result<F::Output, Box<dyn Any + Se
 }
 
 /// Calls into the application; `None` if it panicked.
-fn guarded<T>(call: impl FnOnce() -> T) -> Option<T> {
+pub(crate) fn guarded<T>(call: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(call))
         .map_err(|panic| tracing::error!(panic = panic_message(&*panic), "the service panicked"))
         .ok()

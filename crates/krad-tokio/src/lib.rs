@@ -7,13 +7,17 @@
 //! | [`RadiusService`] | what the application supplies |
 //! | [`AccessRequest`], [`Answer`], [`ClientTerms`], [`Peer`] | what it is given, and what it gives back |
 //! | [`Discard`] | why a packet got no reply |
-//! | [`serve_udp`], [`serve_unix`], [`serve_stream`] | the listeners; [`Settings`] has their limits and times |
+//! | [`serve_udp`], [`serve_unix`], [`serve_tcp`], [`serve_tls`], [`serve_stream`] | the listeners; [`Settings`] has their limits and times |
+//! | [`TlsFiles`], [`TlsTerms`] | certificates, authorities and versions of a TLS listener, which can be replaced while it serves |
+//! | [`ClientCertificate`], [`Fingerprint`] | what a TLS client proved to be |
 //! | [`client::Client`], [`client::Server`] | asking servers, with fall-over |
 //! | [`bind_udp`] | a UDP socket with room for many clients at once |
+//! | [`bind_tcp`] | a socket for TCP or TLS |
 //! | [`bind_unix`], [`UnixSocket`] | a socket file that replaces a stale one and removes itself |
 //! | [`duplicates`] | the table of duplicates, a pure data structure |
 #![forbid(unsafe_code)]
 
+mod acceptor;
 pub mod client;
 mod connection;
 mod discard;
@@ -23,16 +27,24 @@ mod peer;
 mod service;
 mod settings;
 mod sync;
+mod tasks;
+mod tcp;
+mod tls;
 mod udp;
 mod udp_socket;
 mod unix;
 mod unix_socket;
 
 pub use connection::serve_stream;
-pub use discard::Discard;
+pub use discard::{Discard, HandshakeFailure};
 pub use peer::Peer;
 pub use service::{AccessRequest, Answer, ClientTerms, RadiusService};
 pub use settings::Settings;
+pub use tcp::{bind_tcp, serve_tcp};
+pub use tls::{
+    CertificateUnreadable, ClientCertificate, Fingerprint, FingerprintError, MinTls, TlsError, TlsFiles,
+    TlsTerms, serve_tls,
+};
 pub use udp::{DatagramSocket, serve_udp};
 pub use udp_socket::bind_udp;
 pub use unix::serve_unix;

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use krad::{
     AttributeType, Code, Identifier, MessageAuthenticatorRule, ReplyStyle, Request, RequestAuthenticator,
-    RequestBuf, SharedSecret, UserPasswordError,
+    RequestBuf, SharedSecret, UserPasswordError, radius11::Version,
 };
 use tokio::time::Instant;
 use zeroize::Zeroizing;
@@ -21,6 +21,9 @@ pub trait RadiusService: Send + Sync + 'static {
 
     /// The client at this source, asked once per packet so that a changed configuration holds from the next
     /// packet on. `None`: unknown, discard silently.
+    ///
+    /// It is also asked when a TCP or TLS connection is accepted, and once more when the certificate of a TLS client is
+    /// known: `None` closes the connection.
     fn client(&self, peer: &Peer) -> impl Future<Output = Option<(ClientTerms, Arc<Self::Client>)>> + Send;
 
     /// Decides an authentic Access-Request.
@@ -39,6 +42,16 @@ pub trait RadiusService: Send + Sync + 'static {
     /// A duplicate got the answer of its original again. Does nothing by default.
     fn repeated(&self, peer: &Peer, client: &Self::Client) {
         let _ = (peer, client);
+    }
+
+    /// A connection was opened: on TLS, after its handshake. Does nothing by default.
+    fn opened(&self, peer: &Peer) {
+        let _ = peer;
+    }
+
+    /// A connection that was [`opened`](Self::opened) is closed. Does nothing by default.
+    fn closed(&self, peer: &Peer) {
+        let _ = peer;
     }
 
     /// Whether requests can be decided now, for Status-Server (RFC 5997 §4.2). `true` by default.
@@ -69,6 +82,19 @@ impl ClientTerms {
         }
     }
 
+    /// The terms of a client on TLS: the connection is its proof, so that the secret is the one that everybody knows
+    /// (RFC 6614 §2.3), and Message-Authenticator is verified where it is present. RADIUS/1.1 has neither.
+    #[must_use]
+    pub fn tls() -> Self {
+        Self {
+            secret: SharedSecret::new(RADSEC),
+            message_authenticator: MessageAuthenticatorRule::IfPresent {
+                limit_proxy_state: false,
+            },
+            reply_style: ReplyStyle::Network,
+        }
+    }
+
     /// The terms of a KDC on a UNIX socket: no secret, Message-Authenticator only where libkrad has it.
     #[must_use]
     pub fn kdc_socket() -> Self {
@@ -81,6 +107,9 @@ impl ClientTerms {
         }
     }
 }
+
+/// The shared secret of historic RADIUS over TLS (RFC 6614 §2.3).
+const RADSEC: &[u8] = b"radsec";
 
 /// An authentic Access-Request that owns its octets; they are wiped on drop.
 #[derive(Clone)]
@@ -130,6 +159,12 @@ impl AccessRequest {
         self.deadline
     }
 
+    /// Which version of RADIUS it belongs to.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.as_request().version()
+    }
+
     /// Identifier.
     #[must_use]
     pub fn identifier(&self) -> Identifier {
@@ -142,7 +177,8 @@ impl AccessRequest {
         self.as_request().authenticator()
     }
 
-    /// The whole packet, for a digest over it.
+    /// The whole packet, for a digest over it. In historic RADIUS it is never the same as another one, because the
+    /// Request Authenticator is drawn by lot; in RADIUS/1.1 it may be.
     #[must_use]
     pub fn octets(&self) -> &[u8] {
         self.as_request().octets()

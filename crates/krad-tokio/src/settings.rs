@@ -26,14 +26,20 @@ pub struct Settings {
     pub datagrams_in_flight: usize,
     /// How many of them one source address may have, so that one client cannot keep the others out. 1,024.
     pub datagrams_in_flight_per_source: usize,
-    /// How many connections a UNIX socket has at a time; more are closed at once. 256.
+    /// How many connections a listener has at a time; more are closed at once. 1,024.
     pub connections: usize,
+    /// How many of them one address on a network may have, so that one client cannot keep the others out. 128.
+    pub connections_per_source: usize,
     /// How many requests of one connection may be in flight; no more are read until one is answered. 256, as
     /// many as there are Identifiers.
     pub connection_in_flight: usize,
-    /// How long a connection may leave a packet incomplete, or a reply unread, before it is closed. 30 s. A
-    /// connection between packets may be idle for ever.
+    /// How long a connection may leave a packet incomplete, or a reply unread, before it is closed. 30 s.
     pub stall: Duration,
+    /// How long a TLS handshake may take. 10 s.
+    pub handshake: Duration,
+    /// How long a TCP or TLS connection may be idle before it is closed (RFC 6613 §2.6.7): its client opens another one.
+    /// 15 min. A connection to a UNIX socket may be idle for ever: a KDC's goes with the KDC.
+    pub idle: Duration,
 }
 
 impl Default for Settings {
@@ -45,9 +51,12 @@ impl Default for Settings {
             duplicate_capacity: 65_536,
             datagrams_in_flight: 4_096,
             datagrams_in_flight_per_source: 1_024,
-            connections: 256,
+            connections: 1_024,
+            connections_per_source: 128,
             connection_in_flight: 256,
             stall: Duration::from_secs(30),
+            handshake: Duration::from_secs(10),
+            idle: Duration::from_secs(15 * 60),
         }
     }
 }

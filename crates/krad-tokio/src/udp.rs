@@ -1,18 +1,11 @@
 //! RADIUS over UDP (RFC 2865 §3).
 
-use std::{
-    collections::{HashMap, hash_map::Entry},
-    io,
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use krad::{Identifier, MAX_PACKET_LENGTH};
+use krad::{Identifier, MAX_PACKET_LENGTH, radius11::Version};
 use tokio::{
     net::UdpSocket,
-    task::JoinSet,
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
@@ -20,6 +13,7 @@ use zeroize::Zeroizing;
 use crate::{
     Discard, Peer, RadiusService, Settings,
     exchange::{Arrival, Exchange},
+    tasks::Tasks,
 };
 
 /// A socket that carries whole datagrams: a bound [`UdpSocket`], or a network inside of a test.
@@ -57,21 +51,19 @@ pub async fn serve_udp<S: RadiusService, D: DatagramSocket>(
 ) {
     let settings = Arc::new(settings);
     let capacity = settings.duplicate_capacity;
-    let exchange = Arc::new(Exchange::new(service, Arc::clone(&settings), capacity));
+    let exchange = Arc::new(Exchange::new(
+        service,
+        Arc::clone(&settings),
+        Version::Historic,
+        capacity,
+    ));
     let socket = Arc::new(socket);
-    let mut in_flight = InFlight::default();
+    let mut in_flight = Tasks::default();
     let receiving = receive(&socket, &exchange, &mut in_flight);
     shutdown.run_until_cancelled(receiving).await;
-    let mut requests = in_flight.requests;
-    let finished = timeout(settings.drain, async {
-        while requests.join_next().await.is_some() {}
-    });
-    if finished.await.is_err() {
-        tracing::warn!(
-            requests = requests.len(),
-            "requests in flight did not finish before the end"
-        );
-        requests.shutdown().await;
+    let requests = in_flight.finish(settings.drain).await;
+    if requests > 0 {
+        tracing::warn!(requests, "requests in flight did not finish before the end");
     }
 }
 
@@ -81,7 +73,7 @@ type Key = (SocketAddr, Identifier);
 async fn receive<S: RadiusService, D: DatagramSocket>(
     socket: &Arc<D>,
     exchange: &Arc<Exchange<S, Key>>,
-    in_flight: &mut InFlight,
+    in_flight: &mut Tasks,
 ) {
     // Longer datagrams are cut: what is beyond the longest packet is padding.
     let mut buffer = Zeroizing::new(vec![0; MAX_PACKET_LENGTH]);
@@ -101,7 +93,12 @@ async fn receive<S: RadiusService, D: DatagramSocket>(
         let Some(packet) = exchange.decode(&peer, octets) else {
             continue;
         };
-        if !in_flight.has_room(source.ip(), exchange.settings()) {
+        let settings = exchange.settings();
+        let (limit, per_source) = (
+            settings.datagrams_in_flight.max(1),
+            settings.datagrams_in_flight_per_source.max(1),
+        );
+        if !in_flight.has_room(peer.ip(), limit, per_source) {
             exchange.discard(&peer, None, Discard::Overloaded);
             continue;
         }
@@ -113,7 +110,7 @@ async fn receive<S: RadiusService, D: DatagramSocket>(
             received_at,
         };
         let (socket, exchange) = (Arc::clone(socket), Arc::clone(exchange));
-        in_flight.spawn(source.ip(), async move {
+        in_flight.spawn(arrival.peer.ip(), async move {
             let Some(reply) = exchange.answer(arrival).await else {
                 return;
             };
@@ -121,43 +118,5 @@ async fn receive<S: RadiusService, D: DatagramSocket>(
                 tracing::debug!(%source, %error, "sending a reply failed");
             }
         });
-    }
-}
-
-/// Requests that are being decided, counted by source address.
-#[derive(Default)]
-struct InFlight {
-    requests: JoinSet<IpAddr>,
-    by_source: HashMap<IpAddr, usize>,
-}
-
-impl InFlight {
-    fn has_room(&mut self, source: IpAddr, settings: &Settings) -> bool {
-        self.reap();
-        let of_source = self.by_source.get(&source).copied().unwrap_or_default();
-        self.requests.len() < settings.datagrams_in_flight.max(1)
-            && of_source < settings.datagrams_in_flight_per_source.max(1)
-    }
-
-    fn spawn(&mut self, source: IpAddr, request: impl Future<Output = ()> + Send + 'static) {
-        let of_source = self.by_source.entry(source).or_default();
-        *of_source = of_source.saturating_add(1);
-        self.requests.spawn(async move {
-            request.await;
-            source
-        });
-    }
-
-    /// Forgets the requests that have ended. None ends by a panic: those of the application are caught.
-    fn reap(&mut self) {
-        while let Some(ended) = self.requests.try_join_next() {
-            let Ok(Entry::Occupied(mut of_source)) = ended.map(|source| self.by_source.entry(source)) else {
-                continue;
-            };
-            *of_source.get_mut() = of_source.get().saturating_sub(1);
-            if *of_source.get() == 0 {
-                of_source.remove();
-            }
-        }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use md5::{Digest, Md5};
 use subtle::{Choice, ConstantTimeEq};
 
-use crate::{AttributeType, ChapError, Request};
+use crate::{AttributeType, ChapError, Request, radius11::Version};
 
 /// Octets of a CHAP-Password: CHAP identifier and MD5.
 const LENGTH: usize = 17;
@@ -90,8 +90,8 @@ fn response(identifier: u8, password: &[u8], challenge: &[u8]) -> [u8; 16] {
 }
 
 impl<'a> Request<'a> {
-    /// CHAP-Password with its challenge: CHAP-Challenge, or else the Request Authenticator (RFC 2865 §2.2). `None`
-    /// if the request has no CHAP-Password.
+    /// CHAP-Password with its challenge: CHAP-Challenge, or else the Request Authenticator (RFC 2865 §2.2), which
+    /// RADIUS/1.1 does not have. `None` if the request has no CHAP-Password.
     ///
     /// # Errors
     ///
@@ -108,6 +108,8 @@ impl<'a> Request<'a> {
                 return Err(ChapError::ChallengeLength(challenge.len()));
             }
             Some(challenge) => challenge,
+            // No authenticator stands in for it (RFC 9765 §5.1.2).
+            None if self.version() == Version::Radius11 => return Err(ChapError::MissingChallenge),
             None => self.authenticator_octets(),
         };
         Chap::new(chap_password, challenge).map(Some)

@@ -93,6 +93,9 @@ pub enum ChapError {
     /// A challenge has 5 octets or more (RFC 2865 §5.40).
     #[error("CHAP-Challenge of {0} octets: fewer than 5")]
     ChallengeLength(usize),
+    /// No CHAP-Challenge in RADIUS/1.1, which has no Request Authenticator to stand in for it (RFC 9765 §5.1.2).
+    #[error("CHAP-Password without CHAP-Challenge")]
+    MissingChallenge,
     /// More than one of it: which one counts is unknown.
     #[error("more than one {0}")]
     Repeated(AttributeType),

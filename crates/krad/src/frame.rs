@@ -30,7 +30,8 @@ pub fn bytes_needed(buffer: &[u8]) -> Result<usize, FramingError> {
 /// Cuts a stream into packets, however it arrives.
 ///
 /// It owns one buffer of fixed size, wiped on drop, and copies nothing for the common case of a whole packet
-/// per read.
+/// per read. It has no buffer before the first octets come, and none after [`release`](Self::release): a
+/// server may have many streams on which nothing happens.
 ///
 /// ```
 /// # use krad::StreamDecoder;
@@ -56,7 +57,7 @@ impl StreamDecoder {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            buffer: Zeroizing::new(vec![0; 2 * MAX_PACKET_LENGTH]),
+            buffer: Zeroizing::default(),
             start: 0,
             end: 0,
         }
@@ -83,6 +84,9 @@ impl StreamDecoder {
     /// Where the next octets of the stream belong; never empty once [`next_packet`](Self::next_packet)
     /// returned `None`.
     pub fn space(&mut self) -> &mut [u8] {
+        if self.buffer.is_empty() {
+            self.buffer = Zeroizing::new(vec![0; 2 * MAX_PACKET_LENGTH]);
+        }
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
         } else if self.buffer.len().saturating_sub(self.end) < MAX_PACKET_LENGTH {
@@ -105,6 +109,14 @@ impl StreamDecoder {
         space.iter_mut().zip(chunk).for_each(|(to, from)| *to = *from);
         self.filled(count);
         chunk.get(count..).unwrap_or_default()
+    }
+
+    /// Lets go of the buffer if nothing is in it; the next octets bring a new one.
+    pub fn release(&mut self) {
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+            self.buffer = Zeroizing::default();
+        }
     }
 
     /// Whether a part of a packet has arrived, so that a deadline for the rest makes sense.

@@ -8,6 +8,7 @@
 //! | octets of a stream | the packets in it | [`StreamDecoder`], [`bytes_needed`] |
 //! | octets that a KDC would take | a packet | [`Packet::decode_with`] and a [`LengthPolicy`] |
 //! | a [`Packet`] from a client | a [`Request`] | [`Packet::authenticate`] with a [`MessageAuthenticatorRule`] |
+//! | a [`Packet`] from a TLS connection that negotiated RADIUS/1.1 | a [`Request`] | [`Packet::authenticated_by_tls`] |
 //! | a [`Request`] | its user, password, attributes | [`user_name`](Request::user_name), [`user_password`](Request::user_password), [`attributes`](Request::attributes), … |
 //! | a [`Request`] with CHAP | whether a code answers it | [`Request::chap`], [`Chap::matches`] |
 //! | a Vendor-Specific value | the vendor's attributes | [`VendorSpecific`] with a [`VendorFormat`] |

@@ -4,6 +4,7 @@ use crate::{
     AttributeType, Code, EncodeError, LengthPolicy, Request,
     attribute::AttributeBuffer,
     packet::{Header, Signature, encode},
+    radius11,
 };
 
 /// What the client at the other end needs a reply to look like.
@@ -72,10 +73,17 @@ impl<'a> ReplyBuilder<'a> {
     /// Encodes the reply: Message-Authenticator if `style` wants one, the attributes as appended, then the
     /// request's Proxy-State attributes, unchanged and in order (RFC 2865 §5.33).
     ///
+    /// The reply to a request of RADIUS/1.1 has its Token, no Message-Authenticator and no `style`: nothing is signed
+    /// there but the connection.
+    ///
     /// # Errors
     ///
-    /// [`EncodeError::PacketLength`] if the whole is longer than 4096 octets.
+    /// [`EncodeError::PacketLength`] if the whole is longer than 4096 octets; [`EncodeError::Reserved`] for an attribute
+    /// that is not sent over RADIUS/1.1.
     pub fn sign(&self, style: ReplyStyle) -> Result<Vec<u8>, EncodeError> {
+        let Some(secret) = self.request.secret() else {
+            return self.over_tls();
+        };
         let for_libkrad = style.is_for_libkrad(&self.request);
         let policy = if for_libkrad {
             LengthPolicy::Libkrad
@@ -103,8 +111,18 @@ impl<'a> ReplyBuilder<'a> {
             signature,
             with_message_authenticator,
             attributes.octets(),
-            self.request.secret(),
+            secret,
         )
+    }
+
+    /// The reply over RADIUS/1.1 (RFC 9765 §4).
+    fn over_tls(&self) -> Result<Vec<u8>, EncodeError> {
+        let request = radius11::Packet::of_decoded(*self.request.packet());
+        let mut attributes = self.attributes.attributes().into_iter();
+        let reply = attributes.try_fold(request.reply(self.code), |reply, attribute| {
+            reply.with(attribute.kind, attribute.value)
+        });
+        reply?.build().map(|mut octets| std::mem::take(&mut *octets))
     }
 }
 

@@ -5,19 +5,33 @@ use zeroize::Zeroizing;
 use crate::{
     AttributeType, Attributes, Code, Identifier, MessageAuthenticatorRule, Packet, ReplyBuilder,
     RequestAuthenticator, SharedSecret, UserPasswordError, VerifyError,
-    message_authenticator::verify_message_authenticator, packet::Header, reveal_user_password,
+    message_authenticator::verify_message_authenticator,
+    packet::Header,
+    radius11::{self, Token, Version},
+    reveal_user_password,
 };
 
-/// An Access-Request or Status-Server that passed every rule of authenticity. Only [`Packet::authenticate`]
-/// makes one.
+/// An Access-Request or Status-Server that passed every rule of authenticity, of either version of RADIUS. Only
+/// [`Packet::authenticate`] and [`Packet::authenticated_by_tls`] make one.
 ///
-/// Without Message-Authenticator, nothing in a request proves that the sender knows the shared secret: under
-/// [`MessageAuthenticatorRule::IfPresent`] the proof is only that nothing contradicts it.
+/// Without Message-Authenticator, nothing in a request of historic RADIUS proves that the sender knows the shared
+/// secret: under [`MessageAuthenticatorRule::IfPresent`] the proof is only that nothing contradicts it.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
     packet: Packet<'a>,
-    secret: &'a SharedSecret,
-    has_message_authenticator: bool,
+    proof: Proof<'a>,
+}
+
+/// What a request's authenticity rests on; its reply is made in the same way.
+#[derive(Debug, Clone, Copy)]
+enum Proof<'a> {
+    /// Historic RADIUS.
+    SharedSecret {
+        secret: &'a SharedSecret,
+        has_message_authenticator: bool,
+    },
+    /// RADIUS/1.1.
+    Tls,
 }
 
 impl<'a> Packet<'a> {
@@ -43,11 +57,37 @@ impl<'a> Packet<'a> {
         };
         let authenticator = RequestAuthenticator::from(*self.authenticator());
         let has_message_authenticator = verify_message_authenticator(&self, &authenticator, rule, secret)?;
-        Ok(Request {
-            packet: self,
+        let proof = Proof::SharedSecret {
             secret,
             has_message_authenticator,
-        })
+        };
+        Ok(Request { packet: self, proof })
+    }
+
+    /// The request of a client over RADIUS/1.1 (RFC 9765): its octets prove nothing, the connection proves everything.
+    /// For packets of a TLS connection whose client was authenticated, and that negotiated
+    /// [`Version::Radius11`]; nothing else.
+    ///
+    /// ```
+    /// # use krad::{Code, Packet, radius11::{PacketBuilder, Token, Version}};
+    /// let octets = PacketBuilder::access_request(Token([0; 4])).user_name(b"alice")?.user_password(b"755224")?.build()?;
+    /// let request = Packet::decode(&octets)?.authenticated_by_tls()?;
+    /// assert_eq!(request.version(), Version::Radius11);
+    /// assert_eq!(**request.user_password()?.ok_or("no password")?, *b"755224");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`VerifyError::UnexpectedCode`] unless it is an Access-Request or a Status-Server: discard the packet silently.
+    pub const fn authenticated_by_tls(self) -> Result<Request<'a>, VerifyError> {
+        match self.code() {
+            Code::ACCESS_REQUEST | Code::STATUS_SERVER => Ok(Request {
+                packet: self,
+                proof: Proof::Tls,
+            }),
+            other => Err(VerifyError::UnexpectedCode(other)),
+        }
     }
 }
 
@@ -58,19 +98,35 @@ impl<'a> Request<'a> {
         self.packet.code()
     }
 
-    /// Identifier.
+    /// Which version of RADIUS it belongs to, and so what made it authentic: the shared secret or TLS.
+    #[must_use]
+    pub const fn version(&self) -> Version {
+        match self.proof {
+            Proof::SharedSecret { .. } => Version::Historic,
+            Proof::Tls => Version::Radius11,
+        }
+    }
+
+    /// Identifier; in RADIUS/1.1 a reserved field, where [`token`](Self::token) stands in for it.
     #[must_use]
     pub const fn identifier(&self) -> Identifier {
         self.packet.identifier()
     }
 
-    /// Request Authenticator.
+    /// Token (RFC 9765 §4.2); `None` in historic RADIUS.
+    #[must_use]
+    pub fn token(&self) -> Option<Token> {
+        (self.version() == Version::Radius11).then(|| radius11::Packet::of_decoded(self.packet).token())
+    }
+
+    /// Request Authenticator; in RADIUS/1.1 the octets of Token and a reserved field, which are neither unique beyond the
+    /// connection nor unpredictable.
     #[must_use]
     pub fn authenticator(&self) -> RequestAuthenticator {
         RequestAuthenticator::from(*self.packet.authenticator())
     }
 
-    /// All attributes, in order.
+    /// All attributes, in order. A Message-Authenticator means nothing in RADIUS/1.1 (RFC 9765 §5.2).
     #[must_use]
     pub const fn attributes(&self) -> Attributes<'a> {
         self.packet.attributes()
@@ -85,7 +141,13 @@ impl<'a> Request<'a> {
     /// Whether a Message-Authenticator proved that the sender knows the secret.
     #[must_use]
     pub const fn has_message_authenticator(&self) -> bool {
-        self.has_message_authenticator
+        matches!(
+            self.proof,
+            Proof::SharedSecret {
+                has_message_authenticator: true,
+                ..
+            }
+        )
     }
 
     /// Whether an MIT KDC before 1.22 composes requests like this one: no Message-Authenticator, and NAS-Identifier,
@@ -102,7 +164,8 @@ impl<'a> Request<'a> {
             AttributeType::USER_NAME,
         ];
         const AUTHENTICATE_ONLY: u32 = 8;
-        self.service_type() == Some(AUTHENTICATE_ONLY)
+        self.version() == Version::Historic
+            && self.service_type() == Some(AUTHENTICATE_ONLY)
             && self.attributes().iter().map(|attribute| attribute.kind).eq(SHAPE)
     }
 
@@ -112,7 +175,7 @@ impl<'a> Request<'a> {
         self.attributes().first(AttributeType::USER_NAME)
     }
 
-    /// User-Password in the clear (RFC 2865 §5.2), `None` if the request has none.
+    /// User-Password in the clear (RFC 2865 §5.2, RFC 9765 §5.1.1), `None` if the request has none.
     ///
     /// It can be empty; whether an empty password means anything is the application's decision.
     ///
@@ -120,6 +183,13 @@ impl<'a> Request<'a> {
     ///
     /// [`UserPasswordError`]: answer with Access-Reject and count it against nobody.
     pub fn user_password(&self) -> Result<Option<Zeroizing<Vec<u8>>>, UserPasswordError> {
+        let secret = match self.proof {
+            Proof::SharedSecret { secret, .. } => secret,
+            Proof::Tls => {
+                let clear = radius11::Packet::of_decoded(self.packet).user_password()?;
+                return Ok(clear.map(|password| Zeroizing::new(password.to_vec())));
+            }
+        };
         let attributes = self.attributes();
         let mut hidden = attributes.all(AttributeType::USER_PASSWORD);
         let Some(first) = hidden.next() else {
@@ -128,7 +198,7 @@ impl<'a> Request<'a> {
         if hidden.next().is_some() {
             return Err(UserPasswordError::Repeated);
         }
-        reveal_user_password(first, self.secret, &self.authenticator()).map(Some)
+        reveal_user_password(first, secret, &self.authenticator()).map(Some)
     }
 
     /// NAS-Identifier (RFC 2865 §5.32). A KDC sends its host name.
@@ -169,8 +239,8 @@ impl<'a> Request<'a> {
             header: self.packet.header(),
             octets: Zeroizing::new(self.octets().to_vec()),
             attributes: self.attributes().octets().len(),
-            secret: self.secret.clone(),
-            has_message_authenticator: self.has_message_authenticator,
+            secret: self.secret().cloned(),
+            has_message_authenticator: self.has_message_authenticator(),
         }
     }
 
@@ -179,8 +249,16 @@ impl<'a> Request<'a> {
         self.octets().get(4..20).unwrap_or_default()
     }
 
-    pub(crate) const fn secret(&self) -> &'a SharedSecret {
-        self.secret
+    pub(crate) const fn packet(&self) -> &Packet<'a> {
+        &self.packet
+    }
+
+    /// The shared secret of historic RADIUS.
+    pub(crate) const fn secret(&self) -> Option<&'a SharedSecret> {
+        match self.proof {
+            Proof::SharedSecret { secret, .. } => Some(secret),
+            Proof::Tls => None,
+        }
     }
 }
 
@@ -192,7 +270,8 @@ pub struct RequestBuf {
     octets: Zeroizing<Vec<u8>>,
     /// How many octets after the header are attributes.
     attributes: usize,
-    secret: SharedSecret,
+    /// `None` for a request that TLS made authentic.
+    secret: Option<SharedSecret>,
     has_message_authenticator: bool,
 }
 
@@ -202,8 +281,13 @@ impl RequestBuf {
     pub fn as_request(&self) -> Request<'_> {
         Request {
             packet: Packet::of_decoded(self.header, &self.octets, self.attributes),
-            secret: &self.secret,
-            has_message_authenticator: self.has_message_authenticator,
+            proof: match &self.secret {
+                Some(secret) => Proof::SharedSecret {
+                    secret,
+                    has_message_authenticator: self.has_message_authenticator,
+                },
+                None => Proof::Tls,
+            },
         }
     }
 }

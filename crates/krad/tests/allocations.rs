@@ -132,7 +132,9 @@ fn refusing_allocates_nothing() {
 
 #[test]
 fn a_stream_allocates_its_buffer_only() {
-    let mut stream = StreamDecoder::new();
+    let (mut stream, without_traffic) = counted(StreamDecoder::new);
+    assert_eq!(without_traffic, 0);
+    assert!(!stream.space().is_empty());
     let packet = [&[3, 42, 0, 23][..], &[0; 16], &[1, 3, b'a']].concat();
     let (found, allocations) = counted(|| {
         let mut found = 0;
@@ -152,4 +154,12 @@ fn a_stream_allocates_its_buffer_only() {
         found
     });
     assert_eq!((found, allocations), (1_000, 0));
+    // What is not read yet keeps the buffer; then it goes, and comes back.
+    assert!(stream.push(&packet).is_empty());
+    stream.release();
+    assert_eq!(stream.next_packet(), Ok(Some(&packet[..])));
+    stream.release();
+    let (rest, allocations) = counted(|| stream.push(&packet));
+    assert_eq!((rest, allocations), (&[][..], 1));
+    assert_eq!(stream.next_packet(), Ok(Some(&packet[..])));
 }

@@ -39,6 +39,38 @@ fn packet(octets: &[u8]) {
     }
     rebuilt(packet);
     replied(packet);
+    served(packet);
+}
+
+/// What a server sees of the packet is what the packet says.
+fn served(packet: Packet<'_>) {
+    let same = krad::Packet::decode(packet.octets()).expect("it was decoded before");
+    let Ok(request) = same.authenticated_by_tls() else {
+        assert!(!matches!(
+            packet.code(),
+            Code::ACCESS_REQUEST | Code::STATUS_SERVER
+        ));
+        return;
+    };
+    assert_eq!(
+        (request.code(), request.token()),
+        (packet.code(), Some(packet.token()))
+    );
+    assert!(request.proxy_states().eq(packet.all(AttributeType::PROXY_STATE)));
+    match (request.user_password(), packet.user_password()) {
+        (Ok(served), Ok(said)) => assert_eq!(served.as_ref().map(|octets| &octets[..]), said),
+        (served, said) => assert_eq!(served.err(), said.err()),
+    }
+    let has_challenge = packet.first(AttributeType::CHAP_CHALLENGE).is_some();
+    assert!(!matches!(request.chap(), Ok(Some(_))) || has_challenge);
+    let replies = [
+        request.reply(Code::ACCESS_REJECT).sign(krad::ReplyStyle::Network),
+        packet
+            .reply(Code::ACCESS_REJECT)
+            .build()
+            .map(|octets| octets.to_vec()),
+    ];
+    assert_eq!(replies[0], replies[1]);
 }
 
 /// Message-Authenticator, and Original-Packet-Code (241.4), are not read (RFC 9765 §5.2, §5.5).

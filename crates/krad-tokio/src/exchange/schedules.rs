@@ -10,7 +10,8 @@ use std::{
 };
 
 use krad::{
-    AttributeType, Identifier, MessageAuthenticatorRule, Packet, PendingRequest, RequestBuilder, SharedSecret,
+    AttributeType, Identifier, MessageAuthenticatorRule, Packet, PendingRequest, RequestBuilder,
+    SharedSecret, radius11::Version,
 };
 use shuttle::future::{JoinHandle, block_on, spawn, yield_now};
 use tokio::{runtime::Runtime, time::Instant};
@@ -75,7 +76,12 @@ struct Fixture {
 impl Fixture {
     fn new(capacity: usize) -> Self {
         let service = Arc::<Counting>::default();
-        let exchange = Exchange::new(Arc::clone(&service), Arc::new(Settings::default()), capacity);
+        let exchange = Exchange::new(
+            Arc::clone(&service),
+            Arc::new(Settings::default()),
+            Version::Historic,
+            capacity,
+        );
         Self {
             service,
             exchange: Arc::new(exchange),

@@ -14,6 +14,8 @@ mod concurrency;
 mod duplicates;
 mod socket_file;
 mod support;
+mod tcp;
+mod tls;
 mod udp;
 mod unix;
 mod unix_limits;

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     future::pending,
+    io::ErrorKind,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -16,10 +17,13 @@ use krad::{
 };
 use krad_tokio::{AccessRequest, Answer, ClientTerms, Discard, Peer, RadiusService};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::UnixStream,
     sync::{mpsc, watch},
 };
+
+/// A name in certificates of nobody's clients.
+pub const STRANGER: &str = "stranger.example";
 
 pub const SECRET: &[u8] = b"a secret of this client alone";
 
@@ -28,6 +32,8 @@ pub const SECRET: &[u8] = b"a secret of this client alone";
 pub struct TestService {
     pub decisions: AtomicUsize,
     pub repeated: AtomicUsize,
+    /// Connections.
+    pub open: AtomicUsize,
     pub available: AtomicBool,
     /// User names whose requests were begun, in order.
     pub begun: mpsc::UnboundedSender<Vec<u8>>,
@@ -58,6 +64,7 @@ pub fn service(terms: Option<ClientTerms>) -> (Arc<TestService>, Observed) {
     let service = TestService {
         decisions: AtomicUsize::new(0),
         repeated: AtomicUsize::new(0),
+        open: AtomicUsize::new(0),
         available: AtomicBool::new(true),
         begun,
         discards,
@@ -104,11 +111,19 @@ impl TestService {
 impl RadiusService for TestService {
     type Client = &'static str;
 
-    async fn client(&self, _peer: &Peer) -> Option<(ClientTerms, Arc<&'static str>)> {
+    async fn client(&self, peer: &Peer) -> Option<(ClientTerms, Arc<&'static str>)> {
         assert!(
             !self.lookup_panics.swap(false, Ordering::SeqCst),
             "a lookup that panics on purpose"
         );
+        if let Peer::Tls {
+            certificate: Some(certificate),
+            ..
+        } = peer
+            && certificate.has_name(STRANGER)
+        {
+            return None;
+        }
         self.terms.clone().map(|terms| (terms, Arc::new("client")))
     }
 
@@ -143,6 +158,14 @@ impl RadiusService for TestService {
 
     fn repeated(&self, _peer: &Peer, _client: &&'static str) {
         self.repeated.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn opened(&self, _peer: &Peer) {
+        self.open.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn closed(&self, _peer: &Peer) {
+        self.open.fetch_sub(1, Ordering::SeqCst);
     }
 
     fn is_available(&self) -> bool {
@@ -183,10 +206,10 @@ pub fn verified(pending: &PendingRequest, octets: &[u8], style: ReplyStyle) -> C
     pending.verify(packet, rule).unwrap().code()
 }
 
-/// A KDC's end of a UNIX stream.
-pub struct Kdc(pub UnixStream);
+/// A client's end of a stream.
+pub struct Kdc<T = UnixStream>(pub T);
 
-impl Kdc {
+impl<T: AsyncRead + AsyncWrite + Unpin> Kdc<T> {
     pub async fn send(&mut self, octets: &[u8]) {
         self.0.write_all(octets).await.unwrap();
     }
@@ -196,7 +219,7 @@ impl Kdc {
         let mut packet = vec![0; 4];
         match self.0.read_exact(&mut packet).await {
             Ok(_) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return None,
+            Err(error) if is_end(&error) => return None,
             Err(error) => panic!("{error}"),
         }
         packet.resize(usize::from(u16::from_be_bytes([packet[2], packet[3]])), 0);
@@ -208,4 +231,17 @@ impl Kdc {
     pub async fn reply_to(&mut self, pending: &PendingRequest) -> Code {
         verified(pending, &self.receive().await.unwrap(), ReplyStyle::Libkrad)
     }
+
+    /// Receives the reply to `pending`, whose first attribute is its Message-Authenticator.
+    pub async fn signed_reply_to(&mut self, pending: &PendingRequest) -> Code {
+        verified(pending, &self.receive().await.unwrap(), ReplyStyle::Network)
+    }
+}
+
+/// A server that closes a connection with something unread resets it.
+fn is_end(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe
+    )
 }

@@ -32,6 +32,10 @@ impl<'a> Packet<'a> {
         Ok(Self { packet })
     }
 
+    pub(crate) const fn of_decoded(packet: crate::Packet<'a>) -> Self {
+        Self { packet }
+    }
+
     /// Code.
     #[must_use]
     pub const fn code(&self) -> Code {

@@ -1,7 +1,8 @@
 //! RADIUS/1.1 (RFC 9765).
 
 use krad::{
-    AttributeType, Code, DecodeError, EncodeError, StreamDecoder, UserPasswordError,
+    AttributeType, ChapError, Code, DecodeError, EncodeError, ReplyStyle, StreamDecoder, UserPasswordError,
+    VerifyError, chap_password,
     radius11::{
         ALPN_RADIUS_1_0, ALPN_RADIUS_1_1, Negotiated, NegotiationError, Packet, PacketBuilder, Selected,
         Token, TokenCounter, Version, Versions, negotiate,
@@ -358,4 +359,86 @@ proptest! {
             let _ = (packet.attributes().count(), packet.user_password(), packet.token());
         }
     }
+}
+
+/// The octets of a request of RADIUS/1.1 as one that TLS made authentic.
+fn with_request<T>(octets: &[u8], look: impl FnOnce(krad::Request<'_>) -> T) -> T {
+    let packet = krad::Packet::decode(octets).unwrap();
+    look(packet.authenticated_by_tls().unwrap())
+}
+
+#[test]
+fn a_request_that_tls_makes_authentic() {
+    let octets = hex(REQUEST);
+    with_request(&octets, |request| {
+        assert_eq!(
+            (request.version(), request.token()),
+            (Version::Radius11, Some(TOKEN))
+        );
+        assert_eq!(request.user_name(), Some(&b"alice"[..]));
+        assert_eq!(**request.user_password().unwrap().unwrap(), *b"755224");
+        assert!(!request.has_message_authenticator() && !request.is_of_older_kdc());
+        let owned = request.to_buf();
+        let again = owned.as_request();
+        assert_eq!((again.version(), again.token()), (Version::Radius11, Some(TOKEN)));
+        assert_eq!(**again.user_password().unwrap().unwrap(), *b"755224");
+    });
+}
+
+/// Neither style brings a Message-Authenticator back, and what no style knows stays in the reply.
+#[test]
+fn its_reply_has_the_token_and_no_signature() {
+    let octets = request()
+        .user_name(b"alice")
+        .and_then(|b| b.with(AttributeType::PROXY_STATE, b"p"))
+        .and_then(|b| b.with(AttributeType::PROXY_STATE, b"qp"))
+        .and_then(PacketBuilder::build)
+        .unwrap();
+    with_request(&octets, |request| {
+        let reply = request.reply(Code::ACCESS_ACCEPT);
+        let reply = reply.with(AttributeType::CLASS, b"hi").unwrap();
+        for style in [
+            ReplyStyle::Network,
+            ReplyStyle::Libkrad,
+            ReplyStyle::NetworkOrLibkrad,
+        ] {
+            assert_eq!(reply.sign(style).unwrap(), hex(ACCEPT), "{style:?}");
+        }
+        let original_packet_code = reply.with(AttributeType(241), &[4, 0, 0, 0, 1]).unwrap();
+        assert_eq!(
+            original_packet_code.sign(ReplyStyle::Network),
+            Err(EncodeError::Reserved(AttributeType(241)))
+        );
+    });
+}
+
+#[test]
+fn chap_of_a_request_that_tls_makes_authentic() {
+    let challenge = b"sixteen octets!!";
+    let value = chap_password(7, b"755224", challenge);
+    let octets = request()
+        .with(AttributeType::CHAP_PASSWORD, &value)
+        .and_then(|b| b.with(AttributeType::CHAP_CHALLENGE, challenge))
+        .and_then(PacketBuilder::build)
+        .unwrap();
+    with_request(&octets, |request| {
+        let chap = request.chap().unwrap().unwrap();
+        assert!(bool::from(chap.matches(b"755224")) && !bool::from(chap.matches(b"755225")));
+    });
+    // A builder refuses to write this one.
+    let mut alone = octets.get(..20 + 19).unwrap().to_vec();
+    alone[3] = 39;
+    with_request(&alone, |request| {
+        assert_eq!(request.chap().unwrap_err(), ChapError::MissingChallenge);
+    });
+}
+
+#[test]
+fn replies_are_no_requests() {
+    let packet = hex(ACCEPT);
+    let packet = krad::Packet::decode(&packet).unwrap();
+    assert_eq!(
+        packet.authenticated_by_tls().unwrap_err(),
+        VerifyError::UnexpectedCode(Code::ACCESS_ACCEPT)
+    );
 }

@@ -1,0 +1,116 @@
+//! What all listeners for connections do: accept, refuse what is too much, serve, and at the end wait.
+
+use std::{io, sync::Arc, time::Duration};
+
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Discard, Peer, RadiusService, Settings,
+    exchange::{discard, look_up},
+    settings::after,
+    tasks::Tasks,
+};
+
+/// A listener's service and limits.
+pub(crate) struct Acceptor<S> {
+    /// For logs.
+    listener: String,
+    service: Arc<S>,
+    settings: Arc<Settings>,
+    shutdown: CancellationToken,
+}
+
+/// A connection that has just come.
+pub(crate) struct Accepted<T> {
+    pub(crate) stream: T,
+    pub(crate) peer: Peer,
+}
+
+/// Accepts one connection from a listening socket. Dropping the future loses none.
+pub(crate) trait Listen: Send + Sync + 'static {
+    /// A connection.
+    type Stream: Send + 'static;
+
+    fn accept(&self) -> impl Future<Output = io::Result<Accepted<Self::Stream>>> + Send;
+}
+
+impl<S: RadiusService> Acceptor<S> {
+    pub(crate) fn new(
+        listener: String,
+        service: Arc<S>,
+        settings: Settings,
+        shutdown: CancellationToken,
+    ) -> Self {
+        Self {
+            listener,
+            service,
+            settings: Arc::new(settings),
+            shutdown,
+        }
+    }
+
+    /// Serves each connection to `socket` by `serve` until shutdown, then stops listening, and gives the connections
+    /// [`Settings::drain`] to end.
+    pub(crate) async fn run<L: Listen, F: Future<Output = ()> + Send + 'static>(
+        self,
+        socket: L,
+        serve: impl Fn(Accepted<L::Stream>, Arc<S>, Arc<Settings>, CancellationToken) -> F + Send,
+    ) {
+        let mut connections = Tasks::default();
+        let accepting = self.accept(&socket, &mut connections, serve);
+        self.shutdown.run_until_cancelled(accepting).await;
+        // Who connects now learns at once that nobody listens.
+        drop(socket);
+        let unfinished = connections.finish(self.settings.drain).await;
+        if unfinished > 0 {
+            let listener = &self.listener;
+            tracing::warn!(%listener, connections = unfinished, "connections did not finish before the end");
+        }
+    }
+
+    /// Accepts for ever. It holds nothing across an await that would be lost when it is dropped.
+    async fn accept<L: Listen, F: Future<Output = ()> + Send + 'static>(
+        &self,
+        socket: &L,
+        connections: &mut Tasks,
+        serve: impl Fn(Accepted<L::Stream>, Arc<S>, Arc<Settings>, CancellationToken) -> F,
+    ) {
+        loop {
+            let accepted = match socket.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Most likely no file descriptor is left: wait for connections to end.
+                    let listener = &self.listener;
+                    tracing::warn!(%listener, %error, "accepting a connection failed");
+                    sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            };
+            let (source, settings) = (accepted.peer.ip(), &self.settings);
+            if !connections.has_room(source, settings.connections, settings.connections_per_source) {
+                discard(&*self.service, &accepted.peer, None, Discard::TooManyConnections);
+                continue;
+            }
+            let (service, settings) = (Arc::clone(&self.service), Arc::clone(settings));
+            connections.spawn(source, serve(accepted, service, settings, self.shutdown.clone()));
+        }
+    }
+}
+
+/// Whether a client is known at `peer`; discards the connection for `unknown` if not.
+pub(crate) async fn is_known<S: RadiusService>(
+    service: &S,
+    peer: &Peer,
+    settings: &Settings,
+    unknown: Discard,
+) -> bool {
+    let deadline = after(Instant::now(), settings.deadline);
+    let cause = match look_up(service, peer, deadline).await {
+        Ok(_) => return true,
+        Err(Discard::UnknownClient) => unknown,
+        Err(other) => other,
+    };
+    discard(service, peer, None, cause);
+    false
+}

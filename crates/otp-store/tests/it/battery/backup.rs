@@ -236,32 +236,41 @@ fn everything_comes_back_on_either_engine() {
 fn what_was_used_since_is_refused_and_the_next_code_works() {
     for engine in [Engine::Sqlite, Engine::Postgres] {
         let mut fixture = full();
+        let ahead = totp_token("bob", "phone", b"a seed that is ahead", 2);
+        fixture
+            .store
+            .add_tokens(&[ahead], MissingUsers::Refuse, &mut fixture.rng)
+            .unwrap();
         let octets = backup(&fixture.store);
         // Afterwards: as many HOTP codes as may be known, and each TOTP step of ten minutes.
         let mut used = Vec::new();
         for counter in 3..14 {
-            used.push((NOW, code(SEED, counter)));
+            used.push((NOW, "alice", code(SEED, counter)));
         }
         for minute in 0..10 {
             let now = UnixTime(NOW.0 + minute * 60);
-            // The device is two steps behind; the last ones come from the future of the window.
-            used.push((now, totp_code(TOTP_SEED, now.0 - 60)));
-            used.push((now, totp_code(TOTP_SEED, now.0 - 30)));
+            // One device is two steps behind, the other as many ahead; the last codes come from the future of the window.
+            for shown in [now.0 - 60, now.0 - 30] {
+                used.push((now, "alice", totp_code(TOTP_SEED, shown)));
+            }
+            for shown in [now.0 + 60, now.0 + 90] {
+                used.push((now, "bob", totp_code(b"a seed that is ahead", shown)));
+            }
         }
-        for (index, (now, code)) in used.iter().enumerate() {
-            let verdict = attempt_at(*now, &fixture.store, "alice", code, &index.to_be_bytes());
+        for (index, (now, user, code)) in used.iter().enumerate() {
+            let verdict = attempt_at(*now, &fixture.store, user, code, &index.to_be_bytes());
             assert_eq!(verdict, (true, Reason::Accepted), "{index}");
         }
         let end = used.last().unwrap().0;
         let target = Target::of(&fixture, engine);
         let restored = target.restore(&octets, end).unwrap();
         let store = target.open();
-        for (index, (_, code)) in used.iter().enumerate() {
+        for (index, (_, user, code)) in used.iter().enumerate() {
             for packet in [index.to_be_bytes(), (index + 1_000).to_be_bytes()] {
-                let (accepted, reason) = attempt_at(end, &store, "alice", code, &packet);
+                let (accepted, reason) = attempt_at(end, &store, user, code, &packet);
                 assert!(!accepted, "{index}: {reason}");
             }
-            store.unlock_user(&name("alice")).unwrap();
+            store.unlock_user(&name(user)).unwrap();
         }
         assert_eq!(
             attempt_at(end, &store, "alice", &code(SEED, 14), b"hotp"),
@@ -284,7 +293,13 @@ fn what_was_used_since_is_refused_and_the_next_code_works() {
         store
             .add_tokens(&[token], MissingUsers::Refuse, &mut fixture.rng)
             .unwrap();
-        assert_eq!(next_counter(&store, "bob"), 11);
+        let bob = store.account(&name("bob")).unwrap().unwrap();
+        let again = bob.tokens.iter().find(|token| token.label == "ring").unwrap();
+        assert!(
+            matches!(again.mode, TokenMode::Hotp { state, .. } if state.next == 11),
+            "{:?}",
+            again.mode
+        );
     }
 }
 

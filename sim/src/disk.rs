@@ -10,7 +10,7 @@ use otp_store::{
     AccountStore, ClientRecord, Commit, Digests, Freshness, Record, Snapshot, Source, StoreError,
     model::{Cache, Model},
 };
-use otp_validation::{AccountVersion, Decision, Effect, UnixTime, UserId, UserName};
+use otp_validation::{Account, AccountVersion, Decision, Effect, UnixTime, UserId, UserName};
 use rand::{RngExt as _, rngs::StdRng};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -120,22 +120,17 @@ impl Disk {
         }
     }
 
-    fn commit(
-        &mut self,
-        user: UserId,
-        version: AccountVersion,
-        mut decision: Decision,
-    ) -> Result<Commit, StoreError> {
+    fn commit(&mut self, account: &Account, mut decision: Decision) -> Result<Commit, StoreError> {
         if self.control == Control::ForgetsVerdicts {
             decision
                 .effects
                 .retain(|effect| !matches!(effect, Effect::Remember(_)));
         }
-        let commit = self.model.commit(user, version, &decision)?;
+        let commit = self.model.commit(account, &decision)?;
         if commit != Commit::Conflict && !decision.effects.is_empty() {
             self.log.push(Committed {
                 at: Instant::now(),
-                user,
+                user: account.user.id,
                 effects: decision.effects,
             });
         }
@@ -203,7 +198,7 @@ impl AccountStore for SimStore {
             });
         }
         let snapshot = |disk: &mut Disk| Snapshot {
-            account: disk.model.account(name),
+            account: disk.model.account(name).map(Arc::new),
             taken_at: disk.clock.as_ref().map(|clock| clock.now()),
             is_fresh: true,
         };
@@ -224,8 +219,7 @@ impl AccountStore for SimStore {
 
     async fn commit(
         &self,
-        user: UserId,
-        version: AccountVersion,
+        account: &Account,
         decision: Decision,
         _record: Record,
     ) -> Result<Commit, StoreError> {
@@ -234,7 +228,12 @@ impl AccountStore for SimStore {
             let early = disk.control == Control::AcknowledgesEarly;
             (disk.latency(), disk.latency(), disk.fate_of_commit(), early)
         };
-        let effects = decision.effects.clone();
+        let becomes = AccountVersion(account.version.0.saturating_add(1));
+        let changed = match decision.effects.as_slice() {
+            [] => Some(account.clone()),
+            effects => account.clone().after(effects, becomes),
+        };
+        let base = account.clone();
         let (reply, answer) = oneshot::channel();
         let (disk, kill) = (Arc::clone(&self.disk), self.kill.clone());
         lock(&self.work).spawn(async move {
@@ -248,13 +247,13 @@ impl AccountStore for SimStore {
                 return;
             }
             if early {
-                let would_be = lock(&disk).model.clone().commit(user, version, &decision);
+                let would_be = lock(&disk).model.clone().commit(&base, &decision);
                 let _ = reply.send(would_be);
                 sleep(Duration::from_millis(200)).await;
-                let _ = lock(&disk).commit(user, version, decision);
+                let _ = lock(&disk).commit(&base, decision);
                 return;
             }
-            let committed = lock(&disk).commit(user, version, decision);
+            let committed = lock(&disk).commit(&base, decision);
             if fate == Fate::Kills && committed.is_ok() {
                 let _ = kill.send(());
                 std::future::pending::<()>().await;
@@ -266,9 +265,10 @@ impl AccountStore for SimStore {
             });
         });
         let committed = answer.await.unwrap_or(Err(StoreError::WriterGone));
-        let becomes = AccountVersion(version.0.saturating_add(1));
+        // What the effects do not fit is refused by the disk, too.
+        let changed = changed.unwrap_or_else(|| account.clone());
         self.cache
-            .learn(user, version, becomes, &effects, committed.as_ref().ok());
+            .learn(account.version, changed, committed.as_ref().ok());
         committed
     }
 

@@ -218,11 +218,7 @@ impl<S: AccountStore> Service<S> {
             let (reason, token) = (decision.reason, decision.token);
             let took = self.clock.elapsed().saturating_sub(presented.began);
             let record = asked.decided(&account, client.id, &decision, now, took, round);
-            let answer = match self
-                .store
-                .commit(account.user.id, account.version, decision, record)
-                .await?
-            {
+            let answer = match self.store.commit(&account, decision, record).await? {
                 Commit::Accepted(accept) => Answer::Accept(accept),
                 Commit::Recorded => Answer::Reject,
                 Commit::Conflict => {
@@ -230,7 +226,7 @@ impl<S: AccountStore> Service<S> {
                     continue;
                 }
             };
-            return Ok(Settled::As(outcome(account, answer, reason, token)));
+            return Ok(Settled::As(outcome(&account, answer, reason, token)));
         }
         Ok(Settled::NotAtAll)
     }
@@ -240,7 +236,7 @@ impl<S: AccountStore> Service<S> {
         &self,
         name: &UserName,
         mut freshness: Freshness,
-    ) -> Result<(Option<Account>, UnixTime, bool), StoreError> {
+    ) -> Result<(Option<Arc<Account>>, UnixTime, bool), StoreError> {
         loop {
             let asked = self.clock.elapsed();
             let snapshot = self.store.account(name, freshness).await?;
@@ -349,15 +345,15 @@ struct Presented<'a> {
     deadline: Duration,
 }
 
-fn outcome(account: Account, answer: Answer, reason: Reason, token: Option<TokenId>) -> Outcome {
+fn outcome(account: &Account, answer: Answer, reason: Reason, token: Option<TokenId>) -> Outcome {
     let label = account
         .tokens
-        .into_iter()
+        .iter()
         .find(|candidate| Some(candidate.id) == token)
-        .map(|found| found.label);
+        .map(|found| found.label.clone());
     Outcome {
         answer,
-        user: Some(account.user.name),
+        user: Some(account.user.name.clone()),
         token: label,
         ..Outcome::reject(reason)
     }

@@ -71,7 +71,7 @@ async fn without_a_right_code_nothing_is_checked() {
                 next: 4,
             }],
         };
-        let committed = model.commit(account.user.id, account.version, &decision);
+        let committed = model.commit(&account, &decision);
         assert!(matches!(committed, Ok(Commit::Recorded)));
     }
     for (credential, reason) in [

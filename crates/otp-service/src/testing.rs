@@ -14,8 +14,7 @@ use otp_store::{
     model::Model,
 };
 use otp_validation::{
-    AccountVersion, Client, ClientId, Decision, PacketDigest, PasswordHash, TokenMode, UnixTime, UserId,
-    UserName,
+    Account, Client, ClientId, Decision, PacketDigest, PasswordHash, TokenMode, UnixTime, UserName,
 };
 
 use crate::{Clock, Origin, Outcome, Request, Service};
@@ -48,7 +47,7 @@ impl AccountStore for ModelStore {
     }
 
     async fn account(&self, name: &UserName, _: Freshness) -> Result<Snapshot, StoreError> {
-        let account = self.model().account(name);
+        let account = self.model().account(name).map(Arc::new);
         Ok(Snapshot {
             account,
             taken_at: *self.time.lock().unwrap(),
@@ -62,8 +61,7 @@ impl AccountStore for ModelStore {
 
     async fn commit(
         &self,
-        user: UserId,
-        version: AccountVersion,
+        account: &Account,
         decision: Decision,
         record: Record,
     ) -> Result<Commit, StoreError> {
@@ -74,7 +72,7 @@ impl AccountStore for ModelStore {
             (self.change)(&mut self.model());
             return Ok(Commit::Conflict);
         }
-        let committed = self.model().commit(user, version, &decision)?;
+        let committed = self.model().commit(account, &decision)?;
         if committed != Commit::Conflict {
             self.record(record);
         }

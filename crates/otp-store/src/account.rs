@@ -1,14 +1,11 @@
 //! The snapshot that a decision looks at.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
-use otp_validation::{
-    Acceptance, Account, AccountVersion, Channel, ClientId, CredentialDigest, PacketDigest, PasswordHash,
-    Token, TokenId, Twin, User, UserId, UserName,
-};
+use otp_validation::{Account, AccountVersion, PasswordHash, Token, TokenId, User, UserId, UserName};
 
 use crate::{
-    Kind, Snapshot, Store, StoreError,
+    Kind, Snapshot, Store, StoreError, acceptances,
     error::Fault,
     lockout::{self, lockout_columns},
     seal::{Place, Sealed},
@@ -16,21 +13,22 @@ use crate::{
     store::Secrets,
     token::{open_key, read_mode, read_status},
     user::{read_expiry, stored_grammar, stored_name},
-    value::{Uid, unix_time},
+    value::Uid,
 };
 
 impl Store {
     /// Everything about the user whom `name` means, as of one moment; `None` if it means nobody.
     ///
-    /// The name is looked for as it is and then without its realm ([`UserName::candidates`]). Acceptances are those of the
-    /// last 300 seconds; older ones may be among them.
+    /// The name is looked for as it is and then without its realm ([`UserName::candidates`]). Acceptances may be older than
+    /// [`ACCEPTANCES_LIVE`](otp_validation::ACCEPTANCES_LIVE).
     ///
     /// # Errors
     ///
     /// [`StoreError::Unsealable`] or [`StoreError::Corrupt`] if the user's rows are not as this program wrote them; else
     /// whatever keeps the store from reading.
     pub fn account(&self, name: &UserName) -> Result<Option<Account>, StoreError> {
-        self.snapshot(name).map(|snapshot| snapshot.account)
+        let snapshot = self.snapshot(name)?;
+        Ok(snapshot.account.map(Arc::unwrap_or_clone))
     }
 
     /// As [`Store::account`], and when.
@@ -45,7 +43,7 @@ impl Store {
             }
             let taken_at = transaction.clock()?;
             Ok(Snapshot {
-                account,
+                account: account.map(Arc::new),
                 taken_at,
                 is_fresh: true,
             })
@@ -55,7 +53,7 @@ impl Store {
 
 fn load(transaction: Sql<'_>, secrets: &Secrets, name: &UserName) -> Result<Option<Account>, Fault> {
     let statement = concat!(
-        "SELECT u.id, u.uid, u.name, u.enabled, u.expires_at, u.password_sealed, u.grammar, a.version, ",
+        "SELECT u.id, u.uid, u.name, u.enabled, u.expires_at, u.password_sealed, u.grammar, a.version, a.acceptances, ",
         lockout_columns!(),
         " FROM users u JOIN accounts a ON a.user_id = u.id LEFT JOIN lockouts l ON l.user_id = u.id WHERE u.name = ?1",
     );
@@ -71,11 +69,15 @@ fn load(transaction: Sql<'_>, secrets: &Secrets, name: &UserName) -> Result<Opti
         return Ok(None);
     };
     account.tokens = load_tokens(transaction, secrets, &account.user, &uid)?;
-    account.acceptances = load_acceptances(transaction, account.user.id)?;
+    // What was accepted by a token that was removed is not said again.
+    let Account {
+        tokens, acceptances, ..
+    } = &mut account;
+    acceptances.retain(|acceptance| tokens.iter().any(|token| token.id == acceptance.token));
     Ok(Some(account))
 }
 
-/// The account without tokens and acceptances, and what its sealed values are bound to.
+/// The account without tokens, and what its sealed values are bound to.
 fn read_account(row: &Row<'_>, secrets: &Secrets) -> Result<(Account, Uid), Fault> {
     let uid: Uid = row.get("uid")?;
     let name = stored_name(row.get("name")?)?;
@@ -95,7 +97,7 @@ fn read_account(row: &Row<'_>, secrets: &Secrets) -> Result<(Account, Uid), Faul
         user,
         tokens: Vec::new(),
         lockouts: lockout::everywhere(row)?,
-        acceptances: Vec::new(),
+        acceptances: acceptances::decode(&row.get::<Vec<u8>>("acceptances")?)?,
         version: AccountVersion(row.get("version")?),
     };
     Ok((account, uid))
@@ -148,36 +150,4 @@ fn load_tokens(
         Ok(())
     })?;
     Ok(tokens)
-}
-
-fn load_acceptances(transaction: Sql<'_>, user: UserId) -> Result<Vec<Acceptance>, Fault> {
-    let statement =
-        "SELECT packet, client_id, credential, token_id, accepted_at, channel, twin_of FROM acceptances
-         WHERE user_id = ?1";
-    let mut acceptances = Vec::new();
-    let mut twins: HashMap<[u8; 32], Vec<Twin>> = HashMap::new();
-    transaction.each(statement, values![user.0], |row| {
-        let packet = PacketDigest(row.get("packet")?);
-        let channel = row.get::<Option<i64>>("channel")?;
-        let channel = channel.map(|number| Channel(number.cast_unsigned()));
-        if let Some(first) = row.get::<Option<[u8; 32]>>("twin_of")? {
-            twins.entry(first).or_default().push(Twin { packet, channel });
-            return Ok(());
-        }
-        acceptances.push(Acceptance {
-            packet,
-            credential: CredentialDigest(row.get("credential")?),
-            client: ClientId(row.get("client_id")?),
-            token: TokenId(row.get("token_id")?),
-            at: unix_time("accepted_at of an acceptance", row.get("accepted_at")?)?,
-            channel,
-            twins: Vec::new(),
-        });
-        Ok(())
-    })?;
-    for acceptance in &mut acceptances {
-        acceptance.twins = twins.remove(&acceptance.packet.0).unwrap_or_default();
-    }
-    acceptances.sort_by_key(|acceptance| acceptance.at);
-    Ok(acceptances)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use otp_validation::{Account, AccountVersion, Decision, UnixTime, UserId, UserName};
+use otp_validation::{Account, Decision, UnixTime, UserName};
 
 use tokio::time::Instant;
 
@@ -12,7 +12,7 @@ use crate::{ClientRecord, Commit, Digests, Record, Source, Store, StoreError};
 #[derive(Debug)]
 pub struct Snapshot {
     /// Everything about the user whom the name means; `None` if it means nobody.
-    pub account: Option<Account>,
+    pub account: Option<Arc<Account>>,
     /// When it was taken, by the store's own clock.
     ///
     /// `None` if whoever uses the store is on its machine, and so has the same clock. Where several machines share a store,
@@ -53,8 +53,7 @@ pub trait AccountStore: Clone + Send + Sync + 'static {
     /// As [`Store::commit`].
     fn commit(
         &self,
-        user: UserId,
-        version: AccountVersion,
+        account: &Account,
         decision: Decision,
         record: Record,
     ) -> impl Future<Output = Result<Commit, StoreError>> + Send;
@@ -114,12 +113,11 @@ impl AccountStore for Store {
 
     async fn commit(
         &self,
-        user: UserId,
-        version: AccountVersion,
+        account: &Account,
         decision: Decision,
         record: Record,
     ) -> Result<Commit, StoreError> {
-        Self::commit(self, user, version, decision, record).await
+        Self::commit(self, account, decision, record).await
     }
 
     fn record(&self, record: Record) {

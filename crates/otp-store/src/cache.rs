@@ -6,18 +6,15 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
-use otp_validation::{Account, AccountVersion, Effect, UserId};
+use otp_validation::{Account, AccountVersion, UserId};
 
 use crate::Commit;
 
 /// Accounts in one of the two halves of a cache. An account with one token takes about a kilobyte.
 const HALF: usize = 50_000;
-
-/// Acceptances that are kept with an account.
-const ACCEPTANCES: usize = 8;
 
 /// Accounts that were looked at or changed lately: at most some hundred thousand.
 #[derive(Debug)]
@@ -29,8 +26,8 @@ pub struct Cache {
 /// Whatever is asked for moves to the young half; when that is full, the old one is forgotten.
 #[derive(Debug, Default)]
 struct State {
-    young: HashMap<UserId, Account>,
-    old: HashMap<UserId, Account>,
+    young: HashMap<UserId, Arc<Account>>,
+    old: HashMap<UserId, Arc<Account>>,
     /// Which account a name led to, as it was asked for.
     young_names: HashMap<String, UserId>,
     old_names: HashMap<String, UserId>,
@@ -51,52 +48,44 @@ impl Cache {
     }
 
     /// The account that `name` led to, if it is kept.
-    pub fn find(&self, name: &str) -> Option<Account> {
+    pub fn find(&self, name: &str) -> Option<Arc<Account>> {
         let mut state = self.lock();
         let user = state.user(name)?;
-        let account = match state.young.get(&user) {
-            Some(account) => account.clone(),
-            None => {
-                let account = state.old.remove(&user)?;
-                state.make_room(self.half);
-                state.young_names.insert(name.to_owned(), user);
-                state.young.entry(user).insert_entry(account).get().clone()
-            }
-        };
+        if let Some(account) = state.young.get(&user) {
+            return Some(Arc::clone(account));
+        }
+        let account = state.old.remove(&user)?;
+        state.make_room(self.half);
+        state.young_names.insert(name.to_owned(), user);
+        state.young.insert(user, Arc::clone(&account));
         Some(account)
     }
 
     /// Keeps what `name` has just led to.
-    pub fn keep(&self, name: &str, account: &Account) {
+    pub fn keep(&self, name: &str, account: &Arc<Account>) {
         let mut state = self.lock();
         state.make_room(self.half);
         let user = account.user.id;
         state.old.remove(&user);
-        state.young.insert(user, with_latest(account.clone()));
+        state.young.insert(user, Arc::clone(account));
         state.young_names.insert(name.to_owned(), user);
     }
 
-    /// Learns what became of `effects` that were decided on version `from`, so that the account would get version `to`;
+    /// Learns what became of effects that were decided on version `from` of an account, which would be `after` by them;
     /// `None` if they failed.
-    pub fn learn(
-        &self,
-        user: UserId,
-        from: AccountVersion,
-        to: AccountVersion,
-        effects: &[Effect],
-        committed: Option<&Commit>,
-    ) {
+    pub fn learn(&self, from: AccountVersion, after: Account, committed: Option<&Commit>) {
         match committed {
             // A repetition that was confirmed has changed nothing.
-            Some(Commit::Accepted(_) | Commit::Recorded) if effects.is_empty() => {}
-            Some(Commit::Accepted(_) | Commit::Recorded) => self.advance(user, from, to, effects),
+            Some(Commit::Accepted(_) | Commit::Recorded) if after.version == from => {}
+            Some(Commit::Accepted(_) | Commit::Recorded) => self.advance(from, after),
             // Whatever is known of the account is out of date, or may be.
-            Some(Commit::Conflict) | None => self.forget(user),
+            Some(Commit::Conflict) | None => self.forget(after.user.id),
         }
     }
 
     /// Brings an account up to date that was changed through this store.
-    fn advance(&self, user: UserId, from: AccountVersion, to: AccountVersion, effects: &[Effect]) {
+    fn advance(&self, from: AccountVersion, after: Account) {
+        let (user, after) = (after.user.id, Arc::new(after));
         let mut state = self.lock();
         let state = &mut *state;
         let half = if state.young.contains_key(&user) {
@@ -104,14 +93,13 @@ impl Cache {
         } else {
             &mut state.old
         };
-        let is_base = |account: &Account| account.version == from;
-        let advanced = half
-            .remove(&user)
-            .filter(is_base)
-            .and_then(|account| account.after(effects, to))
-            .map(with_latest);
-        if let Some(account) = advanced {
-            half.insert(user, account);
+        let Some(kept) = half.get_mut(&user) else {
+            return;
+        };
+        if kept.version == from {
+            *kept = after;
+        } else {
+            half.remove(&user);
         }
     }
 
@@ -131,16 +119,6 @@ impl Cache {
             state
         })
     }
-}
-
-/// The account with its latest acceptances alone: a person has one or two in the time that they are asked for, and a
-/// machine that logs in all the time would make every snapshot large.
-///
-/// A repetition of an older one is no fresh code here either; it is recognised on a fresh snapshot.
-fn with_latest(mut account: Account) -> Account {
-    let surplus = account.acceptances.len().saturating_sub(ACCEPTANCES);
-    account.acceptances.drain(..surplus);
-    account
 }
 
 impl State {
@@ -164,8 +142,8 @@ mod tests {
 
     use super::*;
 
-    fn account(id: i64, version: i64) -> Account {
-        Account {
+    fn account(id: i64, version: i64) -> Arc<Account> {
+        Arc::new(Account {
             user: User {
                 id: UserId(id),
                 name: UserName::parse(format!("user{id}").as_bytes()).unwrap(),
@@ -178,7 +156,11 @@ mod tests {
             lockouts: Lockouts::default(),
             acceptances: Vec::new(),
             version: AccountVersion(version),
-        }
+        })
+    }
+
+    fn advance(cache: &Cache, id: i64, from: i64, to: i64) {
+        cache.advance(AccountVersion(from), Account::clone(&account(id, to)));
     }
 
     fn version(cache: &Cache, name: &str) -> Option<i64> {
@@ -191,22 +173,17 @@ mod tests {
         assert_eq!(version(&cache, "alice"), None);
         cache.keep("alice", &account(1, 7));
         cache.keep("alice@REALM", &account(1, 7));
-        let (one, other) = (AccountVersion(7), AccountVersion(99));
-        cache.advance(UserId(1), one, other, &[]);
+        advance(&cache, 1, 7, 99);
         assert_eq!(version(&cache, "alice"), Some(99));
         assert_eq!(version(&cache, "alice@REALM"), Some(99));
         // A commit on another version than the one that is kept.
-        cache.advance(UserId(1), one, AccountVersion(8), &[]);
+        advance(&cache, 1, 7, 8);
         assert_eq!(version(&cache, "alice"), None);
         cache.keep("alice", &account(1, 8));
         cache.forget(UserId(1));
         assert_eq!(version(&cache, "alice"), None);
-        // Effects on what is not there.
-        cache.keep("alice", &account(1, 8));
-        let activate = Effect::Activate {
-            token: otp_validation::TokenId(5),
-        };
-        cache.advance(UserId(1), AccountVersion(8), AccountVersion(9), &[activate]);
+        // Nor is anything kept that nobody has asked for.
+        advance(&cache, 1, 8, 9);
         assert_eq!(version(&cache, "alice"), None);
     }
 

@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use crate::{
-    ClientRecord, MessageAuthenticatorRule, Store, StoreError,
+    ClientRecord, MessageAuthenticatorRule, Store, StoreError, acceptances,
     audit::Deed,
     client::{changed, delay_millis, each, not_found, read_record},
     sql::values,
@@ -66,12 +66,13 @@ impl Store {
         change: impl FnOnce(&mut ClientSettings),
     ) -> Result<(), StoreError> {
         self.administer("changing a client", |transaction| {
-            let mut settings = None;
+            let mut found = None;
             each(transaction, Some(name), |row| {
-                settings = Some(read_record(row)?.settings());
+                let record = read_record(row)?;
+                found = Some((record.id, record.settings()));
                 Ok(())
             })?;
-            let mut settings = settings.ok_or_else(|| not_found(name))?;
+            let (id, mut settings) = found.ok_or_else(|| not_found(name))?;
             change(&mut settings);
             let rows = transaction.execute(
                 "UPDATE clients SET enabled = ?2, message_authenticator = ?3, grammar = ?4, repeat_grace = ?5,
@@ -87,10 +88,7 @@ impl Store {
                 ],
             )?;
             // What was accepted by other rules is not said again.
-            transaction.execute(
-                "DELETE FROM acceptances WHERE client_id = (SELECT id FROM clients WHERE name = ?1)",
-                values![name],
-            )?;
+            acceptances::forget_client(transaction, id)?;
             changed(transaction, name, rows)?;
             let detail = settings.to_string();
             self.log(

@@ -3,12 +3,13 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use otp_validation::{
-    Acceptance, AccountVersion, Channel, Decision, Effect, Reason, TokenId, UnixTime, UserId, Verdict,
+    Acceptance, Account, AccountVersion, ClientId, Decision, Effect, Lockout, Reason, TokenId, UnixTime,
+    UserId, Verdict,
 };
 use tokio::sync::oneshot;
 
 use crate::{
-    Record, StoreError,
+    Record, StoreError, acceptances,
     error::Fault,
     sql::{Sql, values},
     value::exact,
@@ -75,15 +76,128 @@ pub(crate) fn accepted_token(decision: &Decision) -> Result<Option<TokenId>, Sto
     }
 }
 
-/// Effects on one account.
+/// What is to be written about one account, all of it or nothing.
+///
+/// Whatever can be wrong with effects, given the snapshot that they were decided on, is known when this is made. What is
+/// left is that the snapshot may be out of date, and that somebody else's token may show the same codes.
 #[derive(Debug)]
 pub(crate) struct Change {
     pub(crate) user: UserId,
     /// The version that the effects were decided on …
     pub(crate) version: AccountVersion,
-    /// … and the one that the account gets by them.
+    /// … and the one that the account gets by them; the same if there are none.
     pub(crate) becomes: AccountVersion,
-    pub(crate) effects: Vec<Effect>,
+    pub(crate) spends: Vec<Spend>,
+    /// Tokens that have proven a code.
+    pub(crate) activates: Vec<TokenId>,
+    /// Failures and locks at clients; the default forgives.
+    pub(crate) lockouts: Vec<(ClientId, Lockout)>,
+    /// The end of the lock at all clients, if it changes.
+    pub(crate) locked_until: Option<u64>,
+    /// The verdicts that may be asked for again, if they change.
+    pub(crate) verdicts: Option<Verdicts>,
+}
+
+/// A code that is spent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Spend {
+    pub(crate) token: TokenId,
+    /// Its counter or step: what is there must not be greater.
+    pub(crate) matched: i64,
+    /// The next that may be accepted.
+    pub(crate) next: i64,
+}
+
+/// All verdicts of an account that may be asked for again.
+#[derive(Debug)]
+pub(crate) struct Verdicts {
+    /// As the column holds them.
+    pub(crate) octets: Vec<u8>,
+    /// When the newest was given, if that changes.
+    pub(crate) accepted_at: Option<UnixTime>,
+}
+
+impl Change {
+    /// What `effects` come to that were decided on `account`, and what the account is afterwards; `None` if they are about
+    /// something that it does not have.
+    pub(crate) fn of(
+        account: &Account,
+        effects: &[Effect],
+        becomes: AccountVersion,
+    ) -> Result<Option<(Self, Account)>, StoreError> {
+        let mut change = Self {
+            user: account.user.id,
+            version: account.version,
+            becomes: if effects.is_empty() {
+                account.version
+            } else {
+                becomes
+            },
+            spends: Vec::new(),
+            activates: Vec::new(),
+            lockouts: Vec::new(),
+            locked_until: None,
+            verdicts: None,
+        };
+        let mut accepted_at = None;
+        for effect in effects {
+            match effect {
+                Effect::Consume { token, matched, next } => {
+                    change.spends.push(Spend::new(*token, *matched, *next)?);
+                }
+                Effect::Activate { token } => change.activates.push(*token),
+                Effect::SetLockout {
+                    client,
+                    lockout,
+                    locked_until,
+                } => {
+                    change.lockouts.push((*client, *lockout));
+                    change.locked_until = Some(*locked_until);
+                }
+                Effect::Remember(acceptance) if !spends(effects, acceptance) => {
+                    return Err(StoreError::Unproven);
+                }
+                Effect::Remember(acceptance) => accepted_at = Some(acceptance.at),
+                Effect::Twin { .. } => {}
+                other => return Err(StoreError::UnknownEffect(format!("{other:?}"))),
+            }
+        }
+        let Some(after) = account.clone().after(effects, change.becomes) else {
+            return Ok(None);
+        };
+        let tells = |effect: &Effect| matches!(effect, Effect::Remember(_) | Effect::Twin { .. });
+        if effects.iter().any(tells) {
+            change.verdicts = Some(Verdicts {
+                octets: acceptances::encode(&after.acceptances)?,
+                accepted_at,
+            });
+        }
+        Ok(Some((change, after)))
+    }
+
+    /// When a code was accepted, if one was.
+    pub(crate) fn accepted_at(&self) -> Option<UnixTime> {
+        self.verdicts.as_ref()?.accepted_at
+    }
+}
+
+impl Spend {
+    fn new(token: TokenId, matched: u64, next: u64) -> Result<Self, StoreError> {
+        if next <= matched {
+            return Err(StoreError::Unproven);
+        }
+        Ok(Self {
+            token,
+            matched: exact("counter or step", matched)?,
+            next: exact("counter or step", next)?,
+        })
+    }
+}
+
+/// Whether `effects` spend the code of `acceptance`: a verdict is kept only with its code.
+fn spends(effects: &[Effect], acceptance: &Acceptance) -> bool {
+    let mut effects = effects.iter();
+    effects.any(|effect| matches!(effect, Effect::Consume { token, .. } if *token == acceptance.token))
 }
 
 /// Whether the effects are in the transaction.
@@ -91,21 +205,6 @@ pub(crate) struct Change {
 pub(crate) enum Applied {
     Done,
     Conflict,
-}
-
-/// For how many seconds acceptances are kept at least: much longer than anybody may ask for them.
-pub(crate) const ACCEPTANCES_LIVE: u64 = 300;
-/// Seconds between two clearances of older ones.
-pub(crate) const PRUNE_EVERY: u64 = 60;
-
-/// The writer has no clock; acceptances bring the time along.
-pub(crate) fn latest_acceptance<'a>(jobs: impl Iterator<Item = &'a Job>) -> Option<UnixTime> {
-    let effects = jobs.flat_map(|job| &job.change.effects);
-    let times = effects.filter_map(|effect| match effect {
-        Effect::Remember(acceptance) => Some(acceptance.at),
-        _ => None,
-    });
-    times.max()
 }
 
 /// One change and who waits for it.
@@ -144,34 +243,9 @@ pub(crate) fn touch(transaction: Sql<'_>, user: UserId) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The smallest counter or step that is spent, and the next that may be accepted, as the database keeps them.
-pub(crate) fn spent(matched: u64, next: u64) -> Result<(i64, i64), StoreError> {
-    if next <= matched {
-        return Err(StoreError::Unproven);
-    }
-    Ok((
-        exact("counter or step", matched)?,
-        exact("counter or step", next)?,
-    ))
-}
-
-/// What `acceptance` has spent: a verdict is kept only with a code that the same change spends.
-pub(crate) fn spent_by(effects: &[Effect], acceptance: &Acceptance) -> Result<i64, StoreError> {
-    let matched = effects.iter().find_map(|effect| match effect {
-        Effect::Consume { token, matched, .. } if *token == acceptance.token => Some(*matched),
-        _ => None,
-    });
-    exact("counter or step", matched.ok_or(StoreError::Unproven)?)
-}
-
-/// A channel as the database keeps it: the same bits.
-pub(crate) fn channel_number(channel: Option<Channel>) -> Option<i64> {
-    channel.map(|channel| channel.0.cast_signed())
-}
-
 #[cfg(test)]
 mod tests {
-    use otp_validation::{ClientId, Lockout, PacketDigest, Twin};
+    use otp_validation::{PacketDigest, Twin};
 
     use super::*;
 

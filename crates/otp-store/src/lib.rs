@@ -21,6 +21,7 @@
 //! | [`StoreError`], [`Kind`], [`EngineError`], [`KeyId`] | what went wrong, and what to do about it |
 #![forbid(unsafe_code)]
 
+mod acceptances;
 mod account;
 mod account_store;
 mod apply;

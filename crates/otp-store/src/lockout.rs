@@ -39,14 +39,13 @@ pub(crate) fn at_client(row: &Row<'_>, lockouts: &mut Lockouts) -> Result<(), Fa
     Ok(())
 }
 
-/// Replaces what is stored; returns how many accounts that was.
+/// Replaces what is stored of one client; the default is nothing.
 pub(crate) fn set(
     transaction: Sql<'_>,
     user: UserId,
     client: ClientId,
     lockout: Lockout,
-    locked_until: u64,
-) -> Result<u64, Fault> {
+) -> Result<(), Fault> {
     if lockout == Lockout::default() {
         transaction.execute(
             "DELETE FROM lockouts WHERE user_id = ?1 AND client_id = ?2",
@@ -69,18 +68,20 @@ pub(crate) fn set(
             ],
         )?;
     }
+    Ok(())
+}
+
+/// Replaces the end of the lock at all clients.
+pub(crate) fn set_everywhere(transaction: Sql<'_>, user: UserId, until: u64) -> Result<(), Fault> {
     transaction.execute(
         "UPDATE accounts SET locked_until = ?2 WHERE user_id = ?1",
-        values![user.0, time(UnixTime(locked_until))],
-    )
+        values![user.0, time(UnixTime(until))],
+    )?;
+    Ok(())
 }
 
 /// Forgets all failures of a user, and so ends all locks.
 pub(crate) fn forget(transaction: Sql<'_>, user: UserId) -> Result<(), Fault> {
     transaction.execute("DELETE FROM lockouts WHERE user_id = ?1", values![user.0])?;
-    transaction.execute(
-        "UPDATE accounts SET locked_until = 0 WHERE user_id = ?1",
-        values![user.0],
-    )?;
-    Ok(())
+    set_everywhere(transaction, user, 0)
 }

@@ -6,17 +6,14 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use otp_core::TokenKey;
 use otp_validation::{
-    Acceptance, Account, AccountVersion, ClientId, Decision, Effect, Lockouts, PasswordHash, Token, TokenId,
-    TokenMode, TokenStatus, UnixTime, User, UserId, UserName,
+    ACCEPTANCES_KEPT, ACCEPTANCES_LIVE, Acceptance, Account, AccountVersion, ClientId, Decision, Effect,
+    Lockouts, PasswordHash, Token, TokenId, TokenMode, TokenStatus, UnixTime, User, UserId, UserName,
 };
 
 use crate::{
     ClientRecord, ClientSource, Commit, Digests, NewClient, Source, StoreError, commit::accepted_token,
     digest::ReplayId,
 };
-
-/// For how many seconds acceptances are kept at least, as in the real ones.
-const ACCEPTANCES_LIVE: u64 = 300;
 
 pub use crate::cache::Cache;
 
@@ -28,6 +25,7 @@ pub struct Model {
     tokens: BTreeMap<TokenId, TokenRow>,
     replay: BTreeMap<ReplayId, u64>,
     clients: Vec<Arc<ClientRecord>>,
+    newest_acceptance: Option<UnixTime>,
     /// Whether commits look at what they change.
     compares: bool,
 }
@@ -69,6 +67,7 @@ impl Model {
             tokens: BTreeMap::new(),
             replay: BTreeMap::new(),
             clients: Vec::new(),
+            newest_acceptance: None,
             compares: true,
         }
     }
@@ -192,12 +191,8 @@ impl Model {
     ///
     /// [`StoreError::Unproven`] if an acceptance neither spends a code nor repeats an acceptance;
     /// [`StoreError::UnknownEffect`].
-    pub fn commit(
-        &mut self,
-        user: UserId,
-        version: AccountVersion,
-        decision: &Decision,
-    ) -> Result<Commit, StoreError> {
+    pub fn commit(&mut self, account: &Account, decision: &Decision) -> Result<Commit, StoreError> {
+        let (user, version) = (account.user.id, account.version);
         let accepts = accepted_token(decision)?;
         if decision.effects.is_empty() {
             return Ok(Commit::durable(accepts));
@@ -274,7 +269,10 @@ impl Model {
                     .acceptances
                     .retain_mut(|kept| kept.at.0 >= begin && kept.take_back(acceptance.packet));
                 account.acceptances.push(acceptance.clone());
-                account.acceptances.sort_by_key(|kept| kept.at);
+                if account.acceptances.len() > ACCEPTANCES_KEPT {
+                    account.acceptances.remove(0);
+                }
+                self.newest_acceptance = self.newest_acceptance.max(Some(acceptance.at));
                 true
             }
             Effect::Twin { of, twin } => match account.acceptances.iter_mut().find(|kept| kept.packet == *of)
@@ -294,13 +292,16 @@ impl Model {
 
     /// As [`Store::newest_acceptance`](crate::Store::newest_acceptance).
     pub fn newest_acceptance(&self) -> Option<UnixTime> {
-        let all = self.users.values().flat_map(|row| &row.acceptances);
-        all.map(|acceptance| acceptance.at).max()
+        self.newest_acceptance
     }
 
     /// As [`Store::forget_acceptances`](crate::Store::forget_acceptances).
     pub fn forget_acceptances(&mut self) {
-        self.users.values_mut().for_each(|row| row.acceptances.clear());
+        self.newest_acceptance = None;
+        for row in self.users.values_mut() {
+            row.acceptances.clear();
+            row.version = AccountVersion(row.version.0.saturating_add(1));
+        }
     }
 
     /// As [`Store::client_for`](crate::Store::client_for).

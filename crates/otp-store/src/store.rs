@@ -5,14 +5,14 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use otp_validation::{AccountVersion, Decision, Effect, TokenId, UnixTime, UserId};
+use otp_validation::{Account, AccountVersion, Decision, Effect, TokenId, UnixTime};
 use rand::{CryptoRng, TryRng as _, rngs::SysRng};
 use tokio::sync::{Semaphore, oneshot};
 use tracing::info;
 use zeroize::Zeroizing;
 
 use crate::{
-    Commit, Digests, Kind, Location, Paths, Record, StoreError,
+    Commit, Digests, Kind, Location, Paths, Record, StoreError, acceptances,
     apply::apply,
     audit::{Actor, Deed, Tail, Trail},
     cache::Cache,
@@ -28,7 +28,7 @@ use crate::{
     sql::{Sql, values},
     sqlite::{self, Limits},
     token,
-    value::{Uid, unix_time, unsigned},
+    value::{Uid, unsigned},
 };
 
 /// Threads that look something up at once for a runtime.
@@ -111,8 +111,6 @@ pub struct Stats {
     pub tokens: u64,
     /// Clients.
     pub clients: u64,
-    /// Remembered acceptances, twins included.
-    pub acceptances: u64,
     /// Size of the embedded store's write-ahead log in octets.
     pub wal_octets: u64,
     /// Transactions that this process' writer has committed since it opened the store …
@@ -236,8 +234,8 @@ impl Store {
         self.0.secrets.digests.clone()
     }
 
-    /// Makes the effects of `decision` durable, if the account still has `version`, together with its `record` in the audit
-    /// trail. Where there are no effects, nobody waits for the record ([`Store::record`]).
+    /// Makes the effects of `decision` durable, if `account`, which it was decided on, is what there still is, together with
+    /// its `record` in the audit trail. Where there are no effects, nobody waits for the record ([`Store::record`]).
     ///
     /// Waits for the disk together with everybody else who is waiting. Dropping the future before the writer has begun
     /// leaves the code unspent; dropping it later may spend it.
@@ -248,8 +246,7 @@ impl Store {
     /// [`StoreError::Unproven`] if an acceptance neither spends a code nor repeats an acceptance.
     pub async fn commit(
         &self,
-        user: UserId,
-        version: AccountVersion,
+        account: &Account,
         decision: Decision,
         record: Record,
     ) -> Result<Commit, StoreError> {
@@ -258,15 +255,12 @@ impl Store {
             self.record(record);
             return Ok(Commit::durable(accepts));
         }
-        let becomes = self.next_version(version)?;
-        let effects = decision.effects.clone();
-        let (reply, answer) = oneshot::channel();
-        let change = Change {
-            user,
-            version,
-            becomes,
-            effects: decision.effects,
+        let becomes = self.next_version(account.version)?;
+        let Some((change, after)) = Change::of(account, &decision.effects, becomes)? else {
+            self.0.cache.forget(account.user.id);
+            return Ok(Commit::Conflict);
         };
+        let (reply, answer) = oneshot::channel();
         self.0.engine.submit(Job {
             change,
             record,
@@ -274,9 +268,8 @@ impl Store {
             reply,
         })?;
         let committed = answer.await.unwrap_or(Err(StoreError::WriterGone));
-        self.0
-            .cache
-            .learn(user, version, becomes, &effects, committed.as_ref().ok());
+        let known = committed.as_ref().ok();
+        self.0.cache.learn(account.version, after, known);
         committed
     }
 
@@ -288,8 +281,7 @@ impl Store {
     /// As [`Store::commit`].
     pub fn commit_blocking(
         &self,
-        user: UserId,
-        version: AccountVersion,
+        account: &Account,
         decision: Decision,
         record: Record,
     ) -> Result<Commit, StoreError> {
@@ -298,9 +290,10 @@ impl Store {
             self.record(record);
             return Ok(Commit::durable(accepts));
         }
-        let applied = self.apply_alone(user, version, decision.effects, |transaction, _| {
+        let applied = self.apply_alone(account, &decision.effects, |transaction, change| {
             let mut tail = Tail::claim(transaction)?;
             tail.append(transaction, &self.secrets().digests, &record)?;
+            tail.note(change);
             tail.release(transaction)
         })?;
         match applied {
@@ -315,13 +308,8 @@ impl Store {
     /// # Errors
     ///
     /// As [`Store::commit`].
-    pub fn commit_effects(
-        &self,
-        user: UserId,
-        version: AccountVersion,
-        effects: Vec<Effect>,
-    ) -> Result<Commit, StoreError> {
-        let applied = self.apply_alone(user, version, effects, |transaction, effects| {
+    pub fn commit_effects(&self, account: &Account, effects: &[Effect]) -> Result<Commit, StoreError> {
+        let applied = self.apply_alone(account, effects, |transaction, _| {
             let token = effects.iter().find_map(|effect| match effect {
                 Effect::Consume { token, .. } | Effect::Activate { token } => Some(*token),
                 _ => None,
@@ -357,44 +345,31 @@ impl Store {
     /// Applies effects, and records what they are if they could be applied.
     fn apply_alone(
         &self,
-        user: UserId,
-        version: AccountVersion,
-        effects: Vec<Effect>,
-        record: impl FnOnce(Sql<'_>, &[Effect]) -> Result<(), Fault>,
+        account: &Account,
+        effects: &[Effect],
+        record: impl FnOnce(Sql<'_>, &Change) -> Result<(), Fault>,
     ) -> Result<Applied, StoreError> {
-        let becomes = self.next_version(version)?;
-        let change = Change {
-            user,
-            version,
-            becomes,
-            effects,
+        let becomes = self.next_version(account.version)?;
+        let Some((change, _)) = Change::of(account, effects, becomes)? else {
+            return Ok(Applied::Conflict);
         };
-        self.0.cache.forget(user);
+        self.0.cache.forget(account.user.id);
         self.administer("committing", |transaction| {
-            let applied = apply(transaction, &change)??;
+            let applied = apply(transaction, &change)?;
             if applied == Applied::Done {
-                record(transaction, &change.effects)?;
+                record(transaction, &change)?;
             }
             Ok(applied)
         })
     }
 
-    /// When the newest of the remembered verdicts was given, by the clock of that time.
+    /// When somebody was last let in, by the clock of that time, unless that was forgotten.
     ///
     /// # Errors
     ///
     /// Whatever keeps the store from reading.
     pub fn newest_acceptance(&self) -> Result<Option<UnixTime>, StoreError> {
-        self.read("looking for the newest acceptance", |transaction| {
-            let newest: Option<i64> = transaction.one(
-                "SELECT max(accepted_at) AS newest FROM acceptances",
-                values![],
-                |row| row.get("newest"),
-            )?;
-            Ok(newest
-                .map(|at| unix_time("accepted_at of an acceptance", at))
-                .transpose()?)
-        })
+        self.read("looking for the newest acceptance", acceptances::newest)
     }
 
     /// Forgets every verdict that could be asked for again. The codes stay spent.
@@ -404,7 +379,7 @@ impl Store {
     /// Whatever keeps the store from writing.
     pub fn forget_acceptances(&self) -> Result<(), StoreError> {
         self.administer("forgetting acceptances", |transaction| {
-            transaction.execute("DELETE FROM acceptances", values![])?;
+            acceptances::forget_all(transaction)?;
             self.log(transaction, &Deed::of_store("verdicts-forgotten"))
         })
     }
@@ -462,7 +437,6 @@ impl Store {
                 users: count("users")?,
                 tokens: count("tokens")?,
                 clients: count("clients")?,
-                acceptances: count("acceptances")?,
                 wal_octets: match &self.0.engine {
                     Engine::Sqlite(engine) => engine.log_octets(),
                     Engine::Postgres(_) => 0,

@@ -4,7 +4,7 @@ use otp_validation::{AccountVersion, Grammar, Lockouts, PasswordHash, UnixTime, 
 use rand::CryptoRng;
 
 use crate::{
-    Kind, Store, StoreError,
+    Kind, Store, StoreError, acceptances,
     audit::Deed,
     commit::touch,
     error::Fault,
@@ -250,7 +250,7 @@ impl Store {
             touch(transaction, user.id)?;
             change(transaction, &user)?;
             // What was accepted by other rules, such as another password, is not said again.
-            transaction.execute("DELETE FROM acceptances WHERE user_id = ?1", values![user.id.0])?;
+            acceptances::forget_user(transaction, user.id)?;
             self.log(transaction, &deed)
         })
     }

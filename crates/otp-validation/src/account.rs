@@ -223,7 +223,8 @@ pub struct Account {
     pub tokens: Vec<Token>,
     /// Failures and locks.
     pub lockouts: Lockouts,
-    /// Acceptances of the last [`SAME_PACKET_LIFE`](crate::SAME_PACKET_LIFE) seconds or more.
+    /// Acceptances of the last [`SAME_PACKET_LIFE`](crate::SAME_PACKET_LIFE) seconds or more, in the order in which they were
+    /// committed; no more than the latest [`ACCEPTANCES_KEPT`](crate::ACCEPTANCES_KEPT).
     pub acceptances: Vec<Acceptance>,
     /// The version that effects are committed on.
     pub version: AccountVersion,

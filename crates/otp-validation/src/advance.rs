@@ -2,14 +2,21 @@
 
 use crate::{Account, AccountVersion, Effect, TokenMode, TokenStatus};
 
-/// For how many seconds acceptances stay in a snapshot: longer than any grace.
-const ACCEPTANCES_LIVE: u64 = 300;
+/// For how many seconds acceptances are kept at least: longer than any grace.
+pub const ACCEPTANCES_LIVE: u64 = 300;
+
+/// How many acceptances are kept of one account: a person has one or two in the time that they may be asked for, and a
+/// machine that logs in all the time shall not make every snapshot large.
+pub const ACCEPTANCES_KEPT: usize = 8;
 
 impl Account {
-    /// The account after `effects`, which were committed on its present version and brought it to `version`.
+    /// The account after `effects`, which are committed on its present version and bring it to `version`.
     ///
-    /// `None` if they are about something that is not in the snapshot: then it has to be read again. Replay state that
+    /// `None` if they are about something that is not in the snapshot: they cannot be committed on it. Replay state that
     /// another token or account shares moves without this one; the store compares it whatever a snapshot says.
+    ///
+    /// Of acceptances, those of the last [`ACCEPTANCES_LIVE`] seconds stay, but no more than the latest
+    /// [`ACCEPTANCES_KEPT`].
     #[must_use]
     pub fn after(mut self, effects: &[Effect], version: AccountVersion) -> Option<Self> {
         for effect in effects {
@@ -38,9 +45,14 @@ impl Account {
                     self.acceptances
                         .retain_mut(|kept| kept.at.0 >= begin && kept.take_back(acceptance.packet));
                     self.acceptances.push(acceptance.clone());
+                    let surplus = self.acceptances.len().saturating_sub(ACCEPTANCES_KEPT);
+                    self.acceptances.drain(..surplus);
                 }
                 Effect::Twin { of, twin } => {
                     let first = self.acceptances.iter_mut().find(|kept| kept.packet == *of)?;
+                    if first.was_given_to(twin.packet) {
+                        return None;
+                    }
                     first.twins.push(*twin);
                     self.acceptances
                         .retain_mut(|kept| kept.packet == *of || kept.take_back(twin.packet));

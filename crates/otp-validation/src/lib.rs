@@ -29,6 +29,7 @@ pub use account::{
     Acceptance, Account, AccountVersion, Channel, Client, ClientId, CredentialDigest, PacketDigest,
     PasswordHash, Token, TokenId, TokenMode, TokenStatus, Twin, UnixTime, User, UserId,
 };
+pub use advance::{ACCEPTANCES_KEPT, ACCEPTANCES_LIVE};
 pub use decide::{Attempt, Decision, MAX_TWINS, PasswordCheck, Progress, SAME_PACKET_LIFE, Verdict, decide};
 pub use effect::Effect;
 pub use enrol::{Proof, ProofError, prove};

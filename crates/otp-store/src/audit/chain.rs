@@ -2,8 +2,11 @@
 
 use std::{fmt, str::FromStr};
 
+use otp_validation::UnixTime;
+
 use crate::{
     Digests, Record, StoreError,
+    commit::Change,
     error::Fault,
     sql::{Row, Sql, values},
     value::{exact, time, unsigned},
@@ -119,6 +122,8 @@ pub(crate) struct Tail {
     pub(crate) head: Head,
     /// The number that it had when the transaction took it.
     taken_at: u64,
+    /// When the newest code was accepted that the transaction spends, if it spends any.
+    accepted_at: Option<UnixTime>,
 }
 
 impl Tail {
@@ -150,6 +155,7 @@ impl Tail {
                 link: Link(link),
             },
             taken_at: number,
+            accepted_at: None,
         })
     }
 
@@ -190,6 +196,16 @@ impl Tail {
         Ok(())
     }
 
+    /// Notes when a code was accepted, for whoever asks whether a clock has gone back since.
+    pub(crate) fn note(&mut self, change: &Change) {
+        self.accepted_at = self.accepted_at.max(change.accepted_at());
+    }
+
+    /// When the newest code was accepted that the transaction spends; 0 if it spends none.
+    pub(crate) fn accepted_at(&self) -> i64 {
+        self.accepted_at.map_or(0, time)
+    }
+
     /// Leaves the chain to others, with what was appended.
     pub(crate) fn release(self, transaction: Sql<'_>) -> Result<(), Fault> {
         if self.head.number == self.taken_at {
@@ -197,8 +213,10 @@ impl Tail {
         }
         let (taken_at, number) = self.numbers()?;
         let rows = transaction.execute(
-            "UPDATE audit_chains SET number = ?3, link = ?4 WHERE id = ?1 AND number = ?2",
-            values![self.row, taken_at, number, &self.head.link.0],
+            "UPDATE audit_chains
+             SET number = ?3, link = ?4, accepted_at = CASE WHEN accepted_at < ?5 THEN ?5 ELSE accepted_at END
+             WHERE id = ?1 AND number = ?2",
+            values![self.row, taken_at, number, &self.head.link.0, self.accepted_at()],
         )?;
         if rows == 1 {
             Ok(())
@@ -223,8 +241,6 @@ pub(crate) struct Place {
 
 #[cfg(test)]
 mod tests {
-    use otp_validation::UnixTime;
-
     use super::*;
 
     const HEAD: Head = Head {

@@ -2,15 +2,14 @@
 //!
 //! A lane locks the rows that its group is about, decides what becomes of each change ([`plan`]), writes with one
 //! statement for each table, and commits. It never cancels anything: a commit without an answer, or one that was answered
-//! with a warning, is looked for by the versions that it would have given, and counts only after another commit behind it
-//! has become durable.
+//! with a warning, is looked for by what it would have appended to the audit trail, and counts only after another commit
+//! behind it has become durable.
 
 use std::{
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use otp_validation::UnixTime;
 use tokio::{
     runtime::Handle,
     sync::{Mutex, mpsc},
@@ -21,11 +20,11 @@ use tracing::{error, info};
 use crate::{
     Commit, StoreError,
     audit::{self, Batch, Trail},
-    commit::{ACCEPTANCES_LIVE, Applied, Counters, Job, PRUNE_EVERY, latest_acceptance},
+    commit::{Applied, Counters, Job},
     error::Fault,
     postgres::{
-        batch::{Fate, plan},
-        rows::{self, Appended, Locked},
+        batch::plan,
+        rows::{self, Appended, Found, Locked, Mark},
         servers::Servers,
         session::{Committed, Session},
     },
@@ -63,7 +62,6 @@ impl Lanes {
                 counters: Arc::clone(counters),
                 trail: Arc::clone(trail),
                 session: None,
-                pruned_at: UnixTime(0),
             };
             // It ends by itself when the last sender is dropped.
             driver.spawn(lane.run());
@@ -113,15 +111,20 @@ struct Lane {
     counters: Arc<Counters>,
     trail: Arc<Trail>,
     session: Option<Session>,
-    pruned_at: UnixTime,
 }
 
 /// How an attempt failed.
 enum Failure {
     /// Nothing was committed.
     NotAtAll(Fault),
-    /// A COMMIT was sent, which would have brought these about, and nobody knows what became of it.
-    Perhaps(Fault, Vec<Fate>),
+    /// A COMMIT was sent, and nobody knows what became of it.
+    Perhaps(Fault, Doubt),
+}
+
+/// What a commit in doubt would have brought about.
+struct Doubt {
+    fates: Vec<Applied>,
+    mark: Mark,
 }
 
 impl From<Fault> for Failure {
@@ -136,8 +139,6 @@ enum Trace {
     Found,
     /// It did not happen, and will not any more.
     Absent,
-    /// Every account has moved on since: whether by it or without it, is not to be seen.
-    Overwritten,
 }
 
 impl Lane {
@@ -177,7 +178,7 @@ impl Lane {
 
     /// Brings a group to an end: every job is answered, or has gone. `true` if `records` are written.
     async fn settle(&mut self, mut group: Vec<Job>, records: &Batch) -> bool {
-        let mut doubt: Option<Vec<Fate>> = None;
+        let mut doubt: Option<Doubt> = None;
         let mut last = StoreError::UnknownOutcome;
         for attempt in 0..ATTEMPTS {
             if attempt > 0 {
@@ -187,11 +188,9 @@ impl Lane {
                 // Nobody would learn of the outcome, so nothing is spent.
                 group.retain(|job| !job.reply.is_closed());
             }
-            let has_records = doubt.is_none() && !records.is_empty();
-            if group.iter().all(|job| job.reply.is_closed()) && !has_records {
-                // Of a commit in doubt, whoever asks again finds what became. Its records are written once more: better
-                // twice than not at all.
-                return records.is_empty();
+            if group.iter().all(|job| job.reply.is_closed()) && records.is_empty() {
+                // Of a commit in doubt, whoever asks again finds what became.
+                return true;
             }
             let failure = match doubt.take() {
                 None => match self.attempt(&group, records).await {
@@ -201,28 +200,21 @@ impl Lane {
                     }
                     Err(failure) => failure,
                 },
-                Some(fates) => match self.look_for(&group).await {
+                Some(doubt) => match self.look_for(&doubt.mark).await {
                     Ok(Trace::Found) => {
-                        self.succeeded(group, fates);
+                        self.succeeded(group, doubt.fates);
                         return true;
                     }
                     Ok(Trace::Absent) => continue,
-                    Ok(Trace::Overwritten) => {
-                        let conflicts = group.iter().map(|_| Ok(Applied::Conflict)).collect();
-                        self.succeeded(group, conflicts);
-                        return records.is_empty();
-                    }
                     // Still in doubt, whatever became of the looking.
-                    Err(Failure::NotAtAll(cause) | Failure::Perhaps(cause, _)) => {
-                        Failure::Perhaps(cause, fates)
-                    }
+                    Err(cause) => Failure::Perhaps(cause, doubt),
                 },
             };
-            let (cause, fates) = match failure {
+            let (cause, still) = match failure {
                 Failure::NotAtAll(cause) => (cause, None),
-                Failure::Perhaps(cause, fates) => (cause, Some(fates)),
+                Failure::Perhaps(cause, doubt) => (cause, Some(doubt)),
             };
-            doubt = fates;
+            doubt = still;
             self.give_up_session(&cause);
             let is_final = doubt.is_none() && !cause.is_transient();
             last = if doubt.is_some() {
@@ -241,7 +233,7 @@ impl Lane {
     }
 
     /// One transaction.
-    async fn attempt(&mut self, group: &[Job], records: &Batch) -> Result<Vec<Fate>, Failure> {
+    async fn attempt(&mut self, group: &[Job], records: &Batch) -> Result<Vec<Applied>, Failure> {
         let session = self.session().await?;
         let locked = rows::lock(session, group.iter().map(|job| &job.change)).await?;
         let Locked {
@@ -258,67 +250,43 @@ impl Lane {
         let mut appended = Appended::to(tail);
         let digests = self.trail.digests().map_err(Fault::from)?;
         for (job, fate) in group.iter().zip(&fates) {
-            if matches!(fate, Ok(Applied::Done)) {
+            if *fate == Applied::Done {
                 appended.add(digests, &job.record)?;
+                appended.note(&job.change);
             }
         }
         records.each(|record| appended.add(digests, record))?;
-        let end = self.prune_before(group);
+        let mark = appended.mark().map_err(Fault::from)?;
         let session = self.session().await?;
         rows::write(session, &writes, &appended).await?;
-        if let Some(end) = end {
-            rows::prune(session, end).await?;
-        }
         match session.commit().await {
             Committed::Durably => Ok(fates),
             Committed::NotAtAll(fault) => Err(Failure::NotAtAll(fault)),
-            Committed::Perhaps(fault) => Err(Failure::Perhaps(fault, fates)),
+            Committed::Perhaps(fault) => Err(Failure::Perhaps(fault, Doubt { fates, mark })),
         }
     }
 
-    /// Which acceptances may be forgotten, if it is time to.
-    fn prune_before(&mut self, group: &[Job]) -> Option<UnixTime> {
-        let now = latest_acceptance(group.iter())?;
-        if now.distance(self.pruned_at) < PRUNE_EVERY {
-            return None;
-        }
-        self.pruned_at = now;
-        Some(UnixTime(now.0.saturating_sub(ACCEPTANCES_LIVE)))
-    }
-
-    /// Looks for what a commit in doubt would have done.
+    /// Looks for what a commit in doubt has appended to the audit trail.
     ///
-    /// The rows are locked first: a commit that is still under way is waited for. A trace of it may be of a commit that
-    /// no standby has, so it counts when a write behind it is durable.
-    async fn look_for(&mut self, group: &[Job]) -> Result<Trace, Failure> {
+    /// Its chain is locked first: a commit that is still under way is waited for. A trace of it may be of a commit that no
+    /// standby has, so it counts when a write behind it is durable.
+    async fn look_for(&mut self, mark: &Mark) -> Result<Trace, Fault> {
         let session = self.session().await?;
-        let Locked { seen, waits_for, .. } = rows::lock(session, group.iter().map(|job| &job.change)).await?;
-        let users: Vec<i64> = group.iter().map(|job| job.change.user.0).collect();
-        let present = |job: &Job| seen.versions.get(&job.change.user).copied();
-        let is_change = |job: &&Job| !job.change.effects.is_empty();
-        let mut found = group
-            .iter()
-            .filter(is_change)
-            .any(|job| present(job) == Some(job.change.becomes.0));
-        if !found {
-            let versions: Vec<i64> = group.iter().map(|job| job.change.becomes.0).collect();
-            found = rows::any_acceptance(session, &users, &versions).await?;
-        }
-        let untouched = |job: &Job| present(job) == Some(job.change.version.0);
-        if !found {
+        let found = rows::look_for(session, mark).await?;
+        let Some(Found {
+            is_there: true,
+            waits_for,
+        }) = found
+        else {
             session.rollback().await?;
-            return Ok(if group.iter().any(untouched) {
-                Trace::Absent
-            } else {
-                Trace::Overwritten
-            });
-        }
-        self.servers.check_replication(&waits_for).map_err(Fault::from)?;
+            return Ok(Trace::Absent);
+        };
+        self.servers.check_replication(&waits_for)?;
         let session = self.session().await?;
-        rows::confirm(session, &users).await?;
+        rows::confirm(session, mark).await?;
         match session.commit().await {
             Committed::Durably => Ok(Trace::Found),
-            Committed::NotAtAll(fault) | Committed::Perhaps(fault) => Err(Failure::NotAtAll(fault)),
+            Committed::NotAtAll(fault) | Committed::Perhaps(fault) => Err(fault),
         }
     }
 
@@ -349,22 +317,22 @@ impl Lane {
         }
     }
 
-    fn succeeded(&self, group: Vec<Job>, fates: Vec<Fate>) {
+    fn succeeded(&self, group: Vec<Job>, fates: Vec<Applied>) {
         if self.counters.failing.swap(false, Ordering::Relaxed) {
             info!(database = self.servers.name(), "the store commits again");
         }
         Counters::add(&self.counters.groups, 1);
         Counters::add(&self.counters.changes, group.len());
         for (job, fate) in group.into_iter().zip(fates) {
-            let answer = fate.map(|applied| match applied {
+            let answer = match fate {
                 Applied::Done => Commit::durable(job.accepts),
                 Applied::Conflict => {
                     Counters::add(&self.counters.conflicts, 1);
                     Commit::Conflict
                 }
-            });
+            };
             // Whoever has gone away in the meantime has decided not to know.
-            let _ = job.reply.send(answer);
+            let _ = job.reply.send(Ok(answer));
         }
     }
 

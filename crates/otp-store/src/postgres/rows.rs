@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use otp_validation::{Effect, Lockout, TokenId, UnixTime, UserId};
+use otp_validation::{Lockout, TokenId, UnixTime, UserId};
 use tokio_postgres::{Row, types::ToSql};
 
 use crate::{
-    Digests, Record, StoreError,
+    Digests, Link, Record, StoreError,
     audit::Tail,
-    commit::{Change, channel_number},
+    commit::Change,
     error::Fault,
     postgres::{
         batch::{Seen, Writes},
@@ -27,15 +27,11 @@ const LOCK_REPLAY: &str = "SELECT id, next FROM replay
 
 const TOKENS: &str = "SELECT id, user_id, replay_id FROM tokens WHERE id = ANY(?1)";
 
-const ACCEPTANCES: &str = "SELECT a.user_id, a.packet
-     FROM acceptances a JOIN unnest(CAST(?1 AS BIGINT[]), CAST(?2 AS BYTEA[])) AS asked (user_id, packet)
-       ON a.user_id = asked.user_id AND a.packet = asked.packet
-     WHERE a.twin_of IS NULL";
-
 const MOVE_ACCOUNTS: &str = "UPDATE accounts a
-     SET version = c.new, locked_until = coalesce(c.until, a.locked_until)
-     FROM unnest(CAST(?1 AS BIGINT[]), CAST(?2 AS BIGINT[]), CAST(?3 AS BIGINT[]), CAST(?4 AS BIGINT[]))
-          AS c (user_id, old, new, until)
+     SET version = c.new, locked_until = coalesce(c.until, a.locked_until),
+         acceptances = coalesce(c.acceptances, a.acceptances), accepted_at = coalesce(c.accepted_at, a.accepted_at)
+     FROM unnest(CAST(?1 AS BIGINT[]), CAST(?2 AS BIGINT[]), CAST(?3 AS BIGINT[]), CAST(?4 AS BIGINT[]), CAST(?5 AS BYTEA[]),
+                 CAST(?6 AS BIGINT[])) AS c (user_id, old, new, until, acceptances, accepted_at)
      WHERE a.user_id = c.user_id AND a.version = c.old";
 
 const COUNT_FAILURES: &str = "INSERT INTO lockouts
@@ -57,35 +53,6 @@ const SPEND: &str = "UPDATE replay r SET next = c.next
 
 const ACTIVATE: &str = "UPDATE tokens SET status = 'active' WHERE id = ANY(?1)";
 
-const FORGET: &str = "DELETE FROM acceptances a
-     USING unnest(CAST(?1 AS BIGINT[]), CAST(?2 AS BYTEA[])) AS c (user_id, packet)
-     WHERE a.user_id = c.user_id AND (a.packet = c.packet OR a.twin_of = c.packet)";
-
-const REMEMBER: &str = "INSERT INTO acceptances
-         (user_id, packet, client_id, credential, token_id, matched, accepted_at, channel, change)
-     SELECT * FROM unnest(CAST(?1 AS BIGINT[]), CAST(?2 AS BYTEA[]), CAST(?3 AS BIGINT[]), CAST(?4 AS BYTEA[]),
-                          CAST(?5 AS BIGINT[]), CAST(?6 AS BIGINT[]), CAST(?7 AS BIGINT[]), CAST(?8 AS BIGINT[]),
-                          CAST(?9 AS BIGINT[]))";
-
-const FORGET_TWINS: &str = "DELETE FROM acceptances a
-     USING unnest(CAST(?1 AS BIGINT[]), CAST(?2 AS BYTEA[]), CAST(?3 AS BYTEA[])) AS c (user_id, packet, first)
-     WHERE a.user_id = c.user_id AND (a.packet = c.packet OR a.twin_of = c.packet)
-       AND a.packet <> c.first AND (a.twin_of IS NULL OR a.twin_of <> c.first)";
-
-const COUNT_TWINS: &str = "INSERT INTO acceptances
-         (user_id, packet, client_id, credential, token_id, matched, accepted_at, channel, twin_of, change)
-     SELECT a.user_id, c.twin, a.client_id, a.credential, a.token_id, a.matched, a.accepted_at, c.channel, a.packet, c.change
-     FROM unnest(CAST(?1 AS BIGINT[]), CAST(?2 AS BYTEA[]), CAST(?3 AS BYTEA[]), CAST(?4 AS BIGINT[]),
-                 CAST(?5 AS BIGINT[])) AS c (user_id, first, twin, channel, change)
-     JOIN acceptances a ON a.user_id = c.user_id AND a.packet = c.first AND a.twin_of IS NULL";
-
-const ANY_ACCEPTANCE: &str =
-    "SELECT 1 AS found FROM acceptances WHERE user_id = ANY(?1) AND change = ANY(?2) LIMIT 1";
-
-const PRUNE: &str = "DELETE FROM acceptances WHERE accepted_at < ?1";
-
-const CONFIRM: &str = "UPDATE accounts SET version = version WHERE user_id = ANY(?1)";
-
 /// A chain that nobody writes to, locked: nobody else does until the transaction ends. With what every transaction makes
 /// sure of: which standbys its commit waits for, and whose tables these are.
 pub(crate) const CLAIM_CHAIN: &str =
@@ -104,7 +71,18 @@ const APPEND: &str = "INSERT INTO audit (chain, number, at, request, record, lin
      FROM unnest(CAST(?2 AS BIGINT[]), CAST(?3 AS BIGINT[]), CAST(?4 AS BIGINT[]), CAST(?5 AS TEXT[]),
                  CAST(?6 AS BYTEA[])) AS c (number, at, request, record, link)";
 
-const MOVE_CHAIN: &str = "UPDATE audit_chains SET number = ?3, link = ?4 WHERE id = ?1 AND number = ?2";
+const MOVE_CHAIN: &str =
+    "UPDATE audit_chains SET number = ?3, link = ?4, accepted_at = greatest(accepted_at, ?5)
+     WHERE id = ?1 AND number = ?2";
+
+/// Whoever appends to the chain, or has not ended yet after appending to it, is waited for.
+const AWAIT_CHAIN: &str = "SELECT current_setting('synchronous_standby_names') AS waits_for
+     FROM audit_chains WHERE id = ?1 FOR UPDATE";
+
+const LINKED: &str = "SELECT 1 AS found FROM audit WHERE chain = ?1 AND number = ?2 AND link = ?3";
+
+/// Writes what is there once more, so that a commit comes after whatever brought it about.
+const CONFIRM: &str = "UPDATE audit_chains SET number = number WHERE id = ?1";
 
 /// Everything that the lanes run.
 pub(crate) async fn prepare(session: &Session) -> Result<(), Fault> {
@@ -112,22 +90,17 @@ pub(crate) async fn prepare(session: &Session) -> Result<(), Fault> {
         LOCK_ACCOUNTS,
         LOCK_REPLAY,
         TOKENS,
-        ACCEPTANCES,
         MOVE_ACCOUNTS,
         COUNT_FAILURES,
         FORGIVE,
         SPEND,
         ACTIVATE,
-        FORGET,
-        REMEMBER,
-        FORGET_TWINS,
-        COUNT_TWINS,
-        ANY_ACCEPTANCE,
-        CONFIRM,
-        PRUNE,
         CLAIM_CHAIN,
         APPEND,
         MOVE_CHAIN,
+        AWAIT_CHAIN,
+        LINKED,
+        CONFIRM,
     ];
     session.prepare(&statements).await
 }
@@ -151,30 +124,20 @@ pub(crate) async fn lock<'a>(
 ) -> Result<Locked, Fault> {
     let users: BTreeSet<i64> = changes.clone().map(|change| change.user.0).collect();
     let users = Vec::from_iter(users);
-    let (mut tokens, mut asked_users, mut asked_packets) = (Vec::new(), Vec::new(), Vec::<&[u8]>::new());
+    let mut tokens = Vec::new();
     for change in changes {
-        for effect in &change.effects {
-            match effect {
-                Effect::Consume { token, .. } | Effect::Activate { token } => tokens.push(token.0),
-                Effect::Twin { of, .. } => {
-                    asked_users.push(change.user.0);
-                    asked_packets.push(&of.0);
-                }
-                _ => {}
-            }
-        }
+        tokens.extend(change.spends.iter().map(|spend| spend.token.0));
+        tokens.extend(change.activates.iter().map(|token| token.0));
     }
     // Sent at once, carried out one after the other.
     let of_users: [&(dyn ToSql + Sync); 1] = [&users];
     let of_tokens: [&(dyn ToSql + Sync); 1] = [&tokens];
-    let of_twins: [&(dyn ToSql + Sync); 2] = [&asked_users, &asked_packets];
-    let ((), accounts, replay, tokens, acceptances, chains) = tokio::try_join!(
+    let ((), accounts, replay, tokens, chains) = tokio::try_join!(
         biased;
         session.begin(Purpose::Decide),
         session.query(LOCK_ACCOUNTS, &of_users),
         session.query(LOCK_REPLAY, &of_tokens),
         session.query(TOKENS, &of_tokens),
-        session.query(ACCEPTANCES, &of_twins),
         session.query(CLAIM_CHAIN, &[]),
     )?;
     let chains = match chains.first() {
@@ -204,10 +167,6 @@ pub(crate) async fn lock<'a>(
         .iter()
         .map(token)
         .collect::<Result<HashMap<_, _>, Fault>>()?;
-    for row in &acceptances {
-        let packet = digest(row.try_get("packet")?)?;
-        seen.acceptances.insert((UserId(row.try_get("user_id")?), packet));
-    }
     Ok(Locked {
         seen,
         tail,
@@ -245,6 +204,21 @@ impl Appended {
         }
     }
 
+    /// What tells that this was written.
+    pub(crate) fn mark(&self) -> Result<Mark, StoreError> {
+        let (_, number) = self.tail.numbers()?;
+        Ok(Mark {
+            chain: self.tail.row,
+            number,
+            link: self.tail.head.link,
+        })
+    }
+
+    /// Notes when a code was accepted.
+    pub(crate) fn note(&mut self, change: &Change) {
+        self.tail.note(change);
+    }
+
     pub(crate) fn add(&mut self, digests: &Digests, record: &Record) -> Result<(), Fault> {
         let place = self.tail.extend(digests, record)?;
         self.numbers.push(place.number);
@@ -273,9 +247,6 @@ pub(crate) async fn write(session: &Session, writes: &Writes, appended: &Appende
         forgive(session, writes),
         spend(session, writes),
         activate(session, writes),
-        forget(session, writes),
-        remember(session, writes),
-        count_twins(session, writes),
     )?;
     Ok(())
 }
@@ -306,7 +277,8 @@ async fn move_chain(session: &Session, appended: &Appended) -> Result<(), Fault>
     let tail = &appended.tail;
     let (before, now) = tail.numbers()?;
     let link = tail.head.link.0.as_slice();
-    let values: [&(dyn ToSql + Sync); 4] = [&tail.row, &before, &now, &link];
+    let accepted_at = tail.accepted_at();
+    let values: [&(dyn ToSql + Sync); 5] = [&tail.row, &before, &now, &link, &accepted_at];
     all_of("chains", session.execute(MOVE_CHAIN, &values).await?, 1)
 }
 
@@ -317,7 +289,9 @@ async fn move_accounts(session: &Session, writes: &Writes) -> Result<(), Fault> 
     let new: Vec<i64> = rows().map(|(_, row)| row.new).collect();
     let until = rows().map(|(_, row)| row.locked_until.map(|until| time(UnixTime(until))));
     let until: Vec<Option<i64>> = until.collect();
-    let values: [&(dyn ToSql + Sync); 4] = [&users, &old, &new, &until];
+    let acceptances: Vec<Option<&[u8]>> = rows().map(|(_, row)| row.acceptances.as_deref()).collect();
+    let accepted_at: Vec<Option<i64>> = rows().map(|(_, row)| row.accepted_at.map(time)).collect();
+    let values: [&(dyn ToSql + Sync); 6] = [&users, &old, &new, &until, &acceptances, &accepted_at];
     all_of(
         "accounts",
         session.execute(MOVE_ACCOUNTS, &values).await?,
@@ -384,78 +358,43 @@ async fn activate(session: &Session, writes: &Writes) -> Result<(), Fault> {
     )
 }
 
-/// The same packet, long ago, with a code that came round again: its verdict is the new one now.
-async fn forget(session: &Session, writes: &Writes) -> Result<(), Fault> {
-    if writes.acceptances.is_empty() {
-        return Ok(());
-    }
-    let rows = || writes.acceptances.iter();
-    let users: Vec<i64> = rows().map(|row| row.user.0).collect();
-    let packets: Vec<&[u8]> = rows().map(|row| row.acceptance.packet.0.as_slice()).collect();
-    session.execute(FORGET, &[&users, &packets]).await.map(drop)
+/// What a transaction leaves behind that appends to the audit trail: nobody else's has this link in this place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark {
+    chain: i64,
+    number: i64,
+    link: Link,
 }
 
-async fn remember(session: &Session, writes: &Writes) -> Result<(), Fault> {
-    if writes.acceptances.is_empty() {
-        return Ok(());
-    }
-    let rows = || writes.acceptances.iter();
-    let users: Vec<i64> = rows().map(|row| row.user.0).collect();
-    let packets: Vec<&[u8]> = rows().map(|row| row.acceptance.packet.0.as_slice()).collect();
-    let clients: Vec<i64> = rows().map(|row| row.acceptance.client.0).collect();
-    let credentials: Vec<&[u8]> = rows().map(|row| row.acceptance.credential.0.as_slice()).collect();
-    let tokens: Vec<i64> = rows().map(|row| row.acceptance.token.0).collect();
-    let matched: Vec<i64> = rows().map(|row| row.matched).collect();
-    let at: Vec<i64> = rows().map(|row| time(row.acceptance.at)).collect();
-    let channels: Vec<Option<i64>> = rows().map(|row| channel_number(row.acceptance.channel)).collect();
-    let changes: Vec<i64> = rows().map(|row| row.change).collect();
-    let values: [&(dyn ToSql + Sync); 9] = [
-        &users,
-        &packets,
-        &clients,
-        &credentials,
-        &tokens,
-        &matched,
-        &at,
-        &channels,
-        &changes,
-    ];
-    all_of(
-        "acceptances",
-        session.execute(REMEMBER, &values).await?,
-        users.len(),
-    )
+/// What was found of a commit in doubt.
+pub(crate) struct Found {
+    pub(crate) is_there: bool,
+    /// Which standbys a commit waits for.
+    pub(crate) waits_for: String,
 }
 
-async fn count_twins(session: &Session, writes: &Writes) -> Result<(), Fault> {
-    if writes.twins.is_empty() {
-        return Ok(());
-    }
-    let rows = || writes.twins.iter();
-    let users: Vec<i64> = rows().map(|row| row.user.0).collect();
-    let first: Vec<&[u8]> = rows().map(|row| row.of.as_slice()).collect();
-    let twins: Vec<&[u8]> = rows().map(|row| row.twin.packet.0.as_slice()).collect();
-    let channels: Vec<Option<i64>> = rows().map(|row| channel_number(row.twin.channel)).collect();
-    let changes: Vec<i64> = rows().map(|row| row.change).collect();
-    session.execute(FORGET_TWINS, &[&users, &twins, &first]).await?;
-    let values: [&(dyn ToSql + Sync); 5] = [&users, &first, &twins, &channels, &changes];
-    all_of("twins", session.execute(COUNT_TWINS, &values).await?, users.len())
+/// Begins a transaction, and looks for what another has left behind, which has ended when this returns.
+pub(crate) async fn look_for(session: &Session, mark: &Mark) -> Result<Option<Found>, Fault> {
+    let link = mark.link.0.as_slice();
+    let of_chain: [&(dyn ToSql + Sync); 1] = [&mark.chain];
+    let of_link: [&(dyn ToSql + Sync); 3] = [&mark.chain, &mark.number, &link];
+    // The second statement sees what was committed while the first waited.
+    let ((), chain, linked) = tokio::try_join!(
+        biased;
+        session.begin(Purpose::Decide),
+        session.query(AWAIT_CHAIN, &of_chain),
+        session.query(LINKED, &of_link),
+    )?;
+    let Some(chain) = chain.first() else {
+        return Ok(None);
+    };
+    Ok(Some(Found {
+        is_there: !linked.is_empty(),
+        waits_for: chain.try_get("waits_for")?,
+    }))
 }
 
-/// Whether one of the changes left an acceptance.
-pub(crate) async fn any_acceptance(session: &Session, users: &[i64], changes: &[i64]) -> Result<bool, Fault> {
-    Ok(!session
-        .query(ANY_ACCEPTANCE, &[&users, &changes])
-        .await?
-        .is_empty())
-}
-
-/// Forgets acceptances of before `end`.
-pub(crate) async fn prune(session: &Session, end: UnixTime) -> Result<(), Fault> {
-    session.execute(PRUNE, &[&time(end)]).await.map(drop)
-}
-
-/// Writes what is there once more, so that a commit comes after whatever brought it about.
-pub(crate) async fn confirm(session: &Session, users: &[i64]) -> Result<(), Fault> {
-    session.execute(CONFIRM, &[&users]).await.map(drop)
+/// Writes the end of the chain once more, so that a commit comes after whatever brought it about.
+pub(crate) async fn confirm(session: &Session, mark: &Mark) -> Result<(), Fault> {
+    all_of("chains", session.execute(CONFIRM, &[&mark.chain]).await?, 1)
 }

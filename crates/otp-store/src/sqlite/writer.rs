@@ -11,15 +11,13 @@ use std::{
     time::Duration,
 };
 
-use otp_validation::UnixTime;
-use rusqlite::Connection;
 use tracing::{error, info, warn};
 
 use crate::{
     Commit, Paths, StoreError,
     apply::apply,
     audit::{self, Batch, Tail, Trail},
-    commit::{ACCEPTANCES_LIVE, Applied, Counters, Job, PRUNE_EVERY, latest_acceptance},
+    commit::{Applied, Counters, Job},
     error::Fault,
     queue::{GroupCommit, Groups, Queue, Refused},
     sql::Sql,
@@ -78,7 +76,6 @@ impl Writer {
             counters: Arc::clone(&self.counters),
             trail: Arc::clone(&self.trail),
             session: None,
-            pruned_at: UnixTime(0),
         };
         thread::Builder::new()
             .name("otp-store-writer".into())
@@ -108,7 +105,6 @@ struct WriterThread {
     trail: Arc<Trail>,
     /// `None` before the first group and after a failure.
     session: Option<WriteSession>,
-    pruned_at: UnixTime,
 }
 
 impl WriterThread {
@@ -119,7 +115,7 @@ impl WriterThread {
         group: &mut Vec<Job>,
         records: &mut Batch,
         groups: &Groups<Job>,
-    ) -> Result<Vec<Result<Applied, StoreError>>, Fault> {
+    ) -> Result<Vec<Applied>, Fault> {
         let digests = self.trail.digests()?;
         let mut session = match self.session.take() {
             Some(session) => session,
@@ -131,19 +127,14 @@ impl WriterThread {
             *records = self.trail.take();
             // Nobody would learn of the outcome, so nothing is spent.
             group.retain(|job| !job.reply.is_closed());
-            if let Some(now) =
-                latest_acceptance(group.iter()).filter(|now| now.distance(self.pruned_at) >= PRUNE_EVERY)
-            {
-                prune(transaction, now)?;
-                self.pruned_at = now;
-            }
             let transaction = Sql::Sqlite(transaction);
             let mut tail = Tail::claim(transaction)?;
             let mut outcomes = Vec::with_capacity(group.len());
             for job in &*group {
                 let applied = apply(transaction, &job.change)?;
-                if matches!(applied, Ok(Applied::Done)) {
+                if applied == Applied::Done {
                     tail.append(transaction, digests, &job.record)?;
+                    tail.note(&job.change);
                 }
                 outcomes.push(applied);
             }
@@ -158,7 +149,7 @@ impl WriterThread {
 }
 
 impl GroupCommit<Job> for WriterThread {
-    type Outcome = Result<Applied, StoreError>;
+    type Outcome = Applied;
     type Failure = Fault;
 
     fn patience(&self) -> Option<Duration> {
@@ -181,15 +172,15 @@ impl GroupCommit<Job> for WriterThread {
         Counters::add(&self.counters.groups, 1);
         Counters::add(&self.counters.changes, group.len());
         for (job, outcome) in group.into_iter().zip(outcomes) {
-            let answer = outcome.map(|applied| match applied {
+            let answer = match outcome {
                 Applied::Done => Commit::durable(job.accepts),
                 Applied::Conflict => {
                     Counters::add(&self.counters.conflicts, 1);
                     Commit::Conflict
                 }
-            });
+            };
             // Whoever has gone away in the meantime has decided not to know.
-            let _ = job.reply.send(answer);
+            let _ = job.reply.send(Ok(answer));
         }
         // Everybody has been answered: time to tidy up.
         if let Some(Err(fault)) = self.session.as_mut().map(WriteSession::tidy) {
@@ -219,14 +210,6 @@ impl GroupCommit<Job> for WriterThread {
             let _ = job.reply.send(Err(cause.clone()));
         }
     }
-}
-
-fn prune(transaction: &Connection, now: UnixTime) -> Result<(), Fault> {
-    let end = crate::value::time(UnixTime(now.0.saturating_sub(ACCEPTANCES_LIVE)));
-    transaction
-        .prepare_cached("DELETE FROM acceptances WHERE accepted_at < ?1")?
-        .execute([end])?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 use std::{fs, path::Path};
 
 use otp_store::{Commit, Paths, Store, StoreError};
-use otp_validation::Reason;
+use otp_validation::{ACCEPTANCES_KEPT, Reason};
 
 use crate::support::{Fixture, SEED, attempt, code, commit, decision, name, nas, next_counter};
 
@@ -12,7 +12,7 @@ fn a_database_held_by_others_accepts_nobody_and_recovers() {
     let foreign = fixture.sql();
     foreign.execute_batch("BEGIN EXCLUSIVE").unwrap();
     let (at, accept) = decision(&fixture.store, "alice", &nas(), &code(SEED, 0), b"packet");
-    let refused = commit(&fixture.store, at, accept.clone());
+    let refused = commit(&fixture.store, &at, accept.clone());
     assert!(matches!(refused, Err(StoreError::Busy { .. })), "{refused:?}");
     let refused = fixture.store.check();
     assert!(matches!(refused, Err(StoreError::Busy { .. })), "{refused:?}");
@@ -23,7 +23,7 @@ fn a_database_held_by_others_accepts_nobody_and_recovers() {
     );
     foreign.execute_batch("ROLLBACK").unwrap();
     assert!(matches!(
-        commit(&fixture.store, at, accept),
+        commit(&fixture.store, &at, accept),
         Ok(Commit::Accepted(_))
     ));
     fixture.store.check().unwrap();
@@ -39,14 +39,14 @@ fn a_database_that_is_gone_accepts_nobody_and_comes_back() {
     let (at, accept) = decision(&daemon, "alice", &nas(), &code(SEED, 0), b"packet");
     fs::rename(&fixture.paths.state_dir, &away).unwrap();
     // The writer has not opened the database yet, and must not make one.
-    let refused = commit(&daemon, at, accept.clone());
+    let refused = commit(&daemon, &at, accept.clone());
     assert!(
         matches!(refused, Err(StoreError::NotInitialised { .. })),
         "{refused:?}"
     );
     assert!(!fixture.paths.state_dir.exists());
     fs::rename(&away, &fixture.paths.state_dir).unwrap();
-    assert!(matches!(commit(&daemon, at, accept), Ok(Commit::Accepted(_))));
+    assert!(matches!(commit(&daemon, &at, accept), Ok(Commit::Accepted(_))));
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn a_log_torn_anywhere_holds_whole_decisions() {
         let next = next_counter(&store, "alice");
         assert_eq!(
             account.acceptances.len() as u64,
-            next,
+            next.min(ACCEPTANCES_KEPT as u64),
             "codes and verdicts at {length} octets"
         );
         assert!(next >= last, "{length} octets");

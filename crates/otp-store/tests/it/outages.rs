@@ -29,7 +29,7 @@ fn commit_in_time(
     let verdict = decision.verdict;
     let committed = runtime.block_on(async {
         let record = record_of(&decision);
-        let commit = store.commit(at.user, at.version, decision, record);
+        let commit = store.commit(&at, decision, record);
         tokio::time::timeout(Duration::from_secs(3), commit).await.ok()
     });
     (verdict, committed)
@@ -55,7 +55,7 @@ fn a_server_that_is_killed_accepts_nobody_and_comes_back() {
         // Decided before, committed after the server has gone.
         let (at, decided) = decision(&store, "alice", &nas(), &code(SEED, counter + 1), b"during");
         cluster.kill();
-        let refused = crate::support::commit(&store, at, decided);
+        let refused = crate::support::commit(&store, &at, decided);
         assert!(refused.is_err(), "{refused:?}");
         assert!(!store.is_available());
         let gone = store.account(&name("alice")).unwrap_err();
@@ -93,7 +93,7 @@ fn a_commit_without_an_answer_is_looked_for() {
         let code = code(SEED, counter);
         let (at, accept) = decision(&store, "alice", &nas(), &code, &counter.to_be_bytes());
         proxy.set(trap);
-        let committed = crate::support::commit(&store, at, accept).unwrap();
+        let committed = crate::support::commit(&store, &at, accept).unwrap();
         assert_eq!(proxy.sprung(), sprung + 1, "{trap:?}");
         assert!(
             matches!(committed, Commit::Accepted(_)),
@@ -103,7 +103,7 @@ fn a_commit_without_an_answer_is_looked_for() {
         // Failures are counted once.
         let wrong = decision(&store, "alice", &nas(), "000000", b"wrong");
         proxy.set(trap);
-        let counted = crate::support::commit(&store, wrong.0, wrong.1).unwrap();
+        let counted = crate::support::commit(&store, &wrong.0, wrong.1).unwrap();
         assert_eq!(counted, Commit::Recorded, "{trap:?}");
         let lockouts = store.account(&name("alice")).unwrap().unwrap().lockouts;
         assert_eq!(lockouts.at(nas().id).otp_failures, 1, "{trap:?}");
@@ -190,7 +190,7 @@ fn a_commit_that_no_standby_has_seen_accepts_nobody() {
     thread::sleep(Duration::from_secs(1));
     // Whoever has seen standbys goes on asking for them.
     let (at, accept) = decision(&store, "alice", &nas(), &code(SEED, 1), b"1");
-    let refused = crate::support::commit(&store, at, accept);
+    let refused = crate::support::commit(&store, &at, accept);
     assert!(
         matches!(refused, Err(StoreError::LosesCommits { .. })),
         "{refused:?}"
@@ -270,7 +270,7 @@ fn tables_of_another_version_are_refused_and_brought_up_to_this_one() {
     };
     newer(Store::open(fixture.location()).err());
     newer(Store::migrate(fixture.location()).err());
-    newer(crate::support::commit(&fixture.store, at, accept).err());
+    newer(crate::support::commit(&fixture.store, &at, accept).err());
     newer(fixture.store.check().err());
     set(known);
     fixture.store.check().unwrap();

@@ -3,8 +3,8 @@
 use otp_core::{Hotp, HotpState, TokenKey};
 use otp_store::{Commit, DecisionFacts, Location, MissingUsers, NewToken, Paths, Record, Store, StoreError};
 use otp_validation::{
-    Attempt, Client, ClientId, Decision, Progress, Reason, TokenId, TokenMode, TokenStatus, UnixTime,
-    UserName, decide,
+    Account, Attempt, Client, ClientId, Decision, Progress, Reason, TokenId, TokenMode, TokenStatus,
+    UnixTime, UserName, decide,
 };
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use tempfile::TempDir;
@@ -163,7 +163,7 @@ pub fn decision(
     client: &Client,
     code: &str,
     packet: &[u8],
-) -> (Snapshot, Decision) {
+) -> (Account, Decision) {
     decision_at(NOW, store, user, client, code, packet)
 }
 
@@ -174,7 +174,7 @@ pub fn decision_at(
     client: &Client,
     code: &str,
     packet: &[u8],
-) -> (Snapshot, Decision) {
+) -> (Account, Decision) {
     let account = store.account(&name(user)).unwrap().expect("a user");
     let attempt = Attempt {
         credential: code.as_bytes(),
@@ -186,27 +186,14 @@ pub fn decision_at(
         Progress::Decided(decision) => decision,
         Progress::NeedsPassword(_) => panic!("no password was set"),
     };
-    (
-        Snapshot {
-            user: account.user.id,
-            version: account.version,
-        },
-        decision,
-    )
-}
-
-/// What a commit needs of a snapshot.
-#[derive(Clone, Copy, Debug)]
-pub struct Snapshot {
-    pub user: otp_validation::UserId,
-    pub version: otp_validation::AccountVersion,
+    (account, decision)
 }
 
 /// Through the writer thread.
-pub fn commit(store: &Store, at: Snapshot, decision: Decision) -> Result<Commit, StoreError> {
+pub fn commit(store: &Store, at: &Account, decision: Decision) -> Result<Commit, StoreError> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let record = record_of(&decision);
-    runtime.block_on(store.commit(at.user, at.version, decision, record))
+    runtime.block_on(store.commit(at, decision, record))
 }
 
 /// What the audit trail keeps of a decision about nobody in particular.
@@ -241,7 +228,7 @@ pub fn attempt(store: &Store, user: &str, client: &Client, code: &str, packet: &
     loop {
         let (at, decision) = decision(store, user, client, code, packet);
         let reason = decision.reason;
-        match commit(store, at, decision).unwrap() {
+        match commit(store, &at, decision).unwrap() {
             Commit::Accepted(_) => return (true, reason),
             Commit::Recorded => return (false, reason),
             Commit::Conflict => {}

@@ -55,7 +55,7 @@ impl Verify {
             };
             // The clock is read after the person has typed.
             let proof = prove(token, &code, context.now()).map_err(|error| self.explain(error))?;
-            if let Commit::Conflict = store.commit_effects(account.user.id, account.version, proof.effects)? {
+            if let Commit::Conflict = store.commit_effects(account, &proof.effects)? {
                 continue;
             }
             let token = TokenView::new(&find(&store, &self.name)?);

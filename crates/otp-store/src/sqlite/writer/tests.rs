@@ -1,7 +1,7 @@
 use otp_core::{Hotp, HotpState, TokenKey};
 use otp_validation::{
     Acceptance, Account, AccountVersion, ClientId, CredentialDigest, Decision, Effect, PacketDigest, Reason,
-    TokenMode, TokenStatus, UserId, UserName, Verdict,
+    TokenId, TokenMode, TokenStatus, UnixTime, UserId, UserName, Verdict,
 };
 use rand::{SeedableRng as _, rngs::StdRng};
 use rusqlite::Connection;
@@ -39,8 +39,12 @@ fn store_with_alice(dir: &tempfile::TempDir, limits: &Arc<Limits>) -> Store {
     store
 }
 
-fn next(version: AccountVersion) -> AccountVersion {
-    AccountVersion(version.0 + 1)
+/// What is written if these effects are decided on `account`.
+fn change(account: &Account, effects: &[Effect]) -> Result<Change, StoreError> {
+    let becomes = AccountVersion(account.version.0 + 1);
+    Ok(Change::of(account, effects, becomes)?
+        .expect("effects on what there is")
+        .0)
 }
 
 /// Accepts the next counter of alice's token.
@@ -81,7 +85,7 @@ fn accept_next(store: &Store, at: UnixTime) -> Result<Commit, StoreError> {
     let account = store.account(&alice())?.unwrap();
     let decision = acceptance(&account, at);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(store.commit(account.user.id, account.version, decision, record()))
+    runtime.block_on(store.commit(&account, decision, record()))
 }
 
 fn next_counter(store: &Store) -> u64 {
@@ -125,7 +129,6 @@ fn write_all(store: &Store, jobs: impl IntoIterator<Item = Job>) -> Arc<Counters
         counters: Arc::clone(&counters),
         trail: trail_of(store),
         session: None,
-        pruned_at: NOW,
     };
     let groups: Groups<Job> = started.unwrap();
     groups.serve(&mut thread);
@@ -234,14 +237,8 @@ fn whoever_has_gone_away_spends_nothing() {
     let account = store.account(&alice()).unwrap().unwrap();
     let (abandoned, _) = oneshot::channel();
     let (waiting, mut answer) = oneshot::channel();
-    let job = |reply, version| {
-        let effects = acceptance(&account, NOW).effects;
-        let change = Change {
-            user: account.user.id,
-            version,
-            becomes: next(version),
-            effects,
-        };
+    let job = |reply| {
+        let change = change(&account, &acceptance(&account, NOW).effects).unwrap();
         Job {
             change,
             record: record(),
@@ -249,7 +246,7 @@ fn whoever_has_gone_away_spends_nothing() {
             reply,
         }
     };
-    let jobs = [abandoned, waiting].map(|reply| job(reply, account.version));
+    let jobs = [abandoned, waiting].map(job);
     let counters = write_all(&store, jobs);
     assert!(
         matches!(answer.try_recv(), Ok(Ok(Commit::Accepted(_)))),
@@ -266,13 +263,7 @@ fn everything_that_waits_is_one_transaction() {
     let (jobs, answers): (Vec<_>, Vec<_>) = (0..600)
         .map(|_| {
             let (reply, answer) = oneshot::channel();
-            let effects = acceptance(&account, NOW).effects;
-            let change = Change {
-                user: account.user.id,
-                version: account.version,
-                becomes: next(account.version),
-                effects,
-            };
+            let change = change(&account, &acceptance(&account, NOW).effects).unwrap();
             let job = Job {
                 change,
                 record: record(),
@@ -310,13 +301,7 @@ fn more_than_the_queue_holds_is_refused_at_once() {
     let mut answers = Vec::new();
     let refused = loop {
         let (reply, answer) = oneshot::channel();
-        let effects = acceptance(&account, NOW).effects;
-        let change = Change {
-            user: account.user.id,
-            version: account.version,
-            becomes: next(account.version),
-            effects,
-        };
+        let change = change(&account, &acceptance(&account, NOW).effects).unwrap();
         match writer.submit(Job {
             change,
             record: record(),
@@ -345,7 +330,7 @@ fn more_than_the_queue_holds_is_refused_at_once() {
 }
 
 #[test]
-fn a_change_that_is_refused_harms_no_other_of_its_group() {
+fn what_cannot_be_committed_is_not_handed_over() {
     let dir = tempfile::tempdir().unwrap();
     let store = store_with_alice(&dir, &Arc::default());
     let account = store.account(&alice()).unwrap().unwrap();
@@ -355,43 +340,46 @@ fn a_change_that_is_refused_harms_no_other_of_its_group() {
         matched: u64::MAX - 1,
         next: u64::MAX,
     };
-    let unknown_user = UserId(account.user.id.0 + 1);
-    let remember = acceptance(&account, NOW).effects.remove(1);
-    let changes = [
-        (account.user.id, vec![too_far]),
-        (unknown_user, acceptance(&account, NOW).effects),
-        (account.user.id, vec![remember]),
-        (account.user.id, acceptance(&account, NOW).effects),
-    ];
+    let refused = change(&account, &[too_far]);
+    assert!(
+        matches!(refused, Err(StoreError::OutOfRange { .. })),
+        "{refused:?}"
+    );
+    let without_code = change(&account, &[acceptance(&account, NOW).effects.remove(1)]);
+    assert!(
+        matches!(without_code, Err(StoreError::Unproven)),
+        "{without_code:?}"
+    );
+    let elsewhere = Effect::Activate {
+        token: TokenId(token.0 + 1),
+    };
+    let becomes = AccountVersion(account.version.0 + 1);
+    assert!(Change::of(&account, &[elsewhere], becomes).unwrap().is_none());
+}
+
+#[test]
+fn a_change_that_no_longer_fits_harms_no_other_of_its_group() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store_with_alice(&dir, &Arc::default());
+    let account = store.account(&alice()).unwrap().unwrap();
+    let mut unknown_user = account.clone();
+    unknown_user.user.id = UserId(account.user.id.0 + 1);
+    let mut older = account.clone();
+    older.version = AccountVersion(account.version.0 - 1);
     let mut jobs = Vec::new();
-    let answers = changes.map(|(user, effects)| {
+    let answers = [&unknown_user, &older, &account].map(|snapshot| {
         let (reply, answer) = oneshot::channel();
-        let change = Change {
-            user,
-            version: account.version,
-            becomes: next(account.version),
-            effects,
-        };
         jobs.push(Job {
-            change,
+            change: change(snapshot, &acceptance(&account, NOW).effects).unwrap(),
             record: record(),
-            accepts: Some(token),
+            accepts: Some(account.tokens[0].id),
             reply,
         });
         answer
     });
     let counters = write_all(&store, jobs);
-    let [too_far, unknown_user, without_code, accepted] =
-        answers.map(|mut answer| answer.try_recv().unwrap());
-    assert!(
-        matches!(too_far, Err(StoreError::OutOfRange { .. })),
-        "{too_far:?}"
-    );
-    assert_eq!(unknown_user.unwrap(), Commit::Conflict);
-    assert!(
-        matches!(without_code, Err(StoreError::Unproven)),
-        "{without_code:?}"
-    );
-    assert!(matches!(accepted, Ok(Commit::Accepted(_))), "{accepted:?}");
+    let [unknown_user, older, accepted] = answers.map(|mut answer| answer.try_recv().unwrap().unwrap());
+    assert_eq!((unknown_user, older), (Commit::Conflict, Commit::Conflict));
+    assert!(matches!(accepted, Commit::Accepted(_)), "{accepted:?}");
     assert_eq!(counters.groups.load(Ordering::Relaxed), 1);
 }

@@ -252,15 +252,19 @@ fn the_engine_refuses_to_change_the_trail() {
         "DELETE FROM audit WHERE number = 4",
         "DELETE FROM audit",
         "UPDATE audit_chains SET number = number - 1",
-        "UPDATE audit_chains SET link = link",
         "DELETE FROM audit_chains",
     ];
     statements.extend(match super::ENGINE {
         Engine::Sqlite => [
             "REPLACE INTO audit SELECT * FROM audit WHERE number = 4",
             "INSERT OR REPLACE INTO audit_chains SELECT * FROM audit_chains",
+            "UPDATE audit_chains SET link = zeroblob(32)",
         ],
-        Engine::Postgres => ["TRUNCATE audit", "TRUNCATE audit_chains"],
+        Engine::Postgres => [
+            "TRUNCATE audit",
+            "TRUNCATE audit_chains",
+            "UPDATE audit_chains SET link = decode(repeat('00', 32), 'hex')",
+        ],
     });
     for statement in statements {
         let refused = sql(&fixture, statement);
@@ -284,18 +288,16 @@ fn a_decision_that_does_not_happen_leaves_no_record() {
     let before = entries(&fixture.store).len();
     let (at, accept) = decision(&fixture.store, "alice", &nas(), &code(SEED, 1), b"packet");
     assert!(matches!(
-        commit(&fixture.store, at, accept.clone()).unwrap(),
+        commit(&fixture.store, &at, accept.clone()).unwrap(),
         Commit::Accepted(_)
     ));
     for _ in 0..3 {
         assert_eq!(
-            commit(&fixture.store, at, accept.clone()).unwrap(),
+            commit(&fixture.store, &at, accept.clone()).unwrap(),
             Commit::Conflict
         );
         let record = record_of(&accept);
-        let again = fixture
-            .store
-            .commit_blocking(at.user, at.version, accept.clone(), record);
+        let again = fixture.store.commit_blocking(&at, accept.clone(), record);
         assert_eq!(again.unwrap(), Commit::Conflict);
     }
     assert_eq!(entries(&fixture.store).len(), before + 1);
@@ -352,7 +354,7 @@ fn a_request_is_found_by_its_number() {
     };
     let committed = fixture
         .store
-        .commit_blocking(at.user, at.version, accept.clone(), record(u64::MAX));
+        .commit_blocking(&at, accept.clone(), record(u64::MAX));
     assert!(matches!(committed.unwrap(), Commit::Accepted(_)));
     fixture.store.record(record(7));
     fixture.store.write_records().unwrap();
@@ -428,7 +430,7 @@ fn what_administrators_do_is_recorded_without_their_secrets() {
     store.set_token_enabled(&alice, "ring", true).unwrap();
     let account = store.account(&alice).unwrap().unwrap();
     let proof = otp_validation::prove(&account.tokens[0], code(SEED, 3).as_bytes(), NOW).unwrap();
-    let proven = store.commit_effects(account.user.id, account.version, proof.effects);
+    let proven = store.commit_effects(&account, &proof.effects);
     assert_eq!(proven.unwrap(), Commit::Recorded);
     store.remove_token(&alice, "ring").unwrap();
     store.remove_user(&alice).unwrap();

@@ -116,7 +116,7 @@ fn attempt_at(now: UnixTime, store: &Store, user: &str, code: &str, packet: &[u8
         decision.reason,
         decision.verdict == otp_validation::Verdict::Accept,
     );
-    let committed = commit(store, at, decision).unwrap();
+    let committed = commit(store, &at, decision).unwrap();
     assert_eq!(matches!(committed, otp_store::Commit::Accepted(_)), is_accept);
     (is_accept, reason)
 }
@@ -340,7 +340,7 @@ fn failures_and_locks_come_back() {
     let nas = otp_validation::Client { id, ..nas() };
     for packet in 0..5_u8 {
         let (at, decision) = decision_at(NOW, &fixture.store, "alice", &nas, "000000", &[packet]);
-        let _ = commit(&fixture.store, at, decision).unwrap();
+        let _ = commit(&fixture.store, &at, decision).unwrap();
     }
     let locked = |store: &Store| {
         let nas = otp_validation::Client {

@@ -1,8 +1,8 @@
 use otp_core::{Hotp, HotpState, Totp, TotpState, Window};
 use otp_store::{ClientSettings, Commit, MissingUsers, NewToken, NewUser, StoreError};
 use otp_validation::{
-    Decision, Effect, Grammar, Lockout, Lockouts, PasswordHash, Reason, TokenMode, TokenStatus, Verdict,
-    prove,
+    ACCEPTANCES_KEPT, Decision, Effect, Grammar, Lockout, Lockouts, PasswordHash, Reason, TokenMode,
+    TokenStatus, Verdict, prove,
 };
 
 use crate::support::{
@@ -15,18 +15,18 @@ fn a_decision_is_committed_once() {
     let token = fixture.add_hotp("alice", "key ring", SEED, 0);
     let (at, accept) = decision(&fixture.store, "alice", &nas(), &code(SEED, 1), b"packet");
     assert_eq!(accept.verdict, Verdict::Accept);
-    let Commit::Accepted(proof) = commit(&fixture.store, at, accept.clone()).unwrap() else {
+    let Commit::Accepted(proof) = commit(&fixture.store, &at, accept.clone()).unwrap() else {
         panic!("the first commit")
     };
     assert_eq!(proof.token(), token);
     assert_eq!(
-        commit(&fixture.store, at, accept.clone()).unwrap(),
+        commit(&fixture.store, &at, accept.clone()).unwrap(),
         Commit::Conflict
     );
     assert_eq!(
         fixture
             .store
-            .commit_blocking(at.user, at.version, accept.clone(), record_of(&accept))
+            .commit_blocking(&at, accept.clone(), record_of(&accept))
             .unwrap(),
         Commit::Conflict
     );
@@ -48,10 +48,7 @@ fn the_replay_state_decides_whatever_the_snapshot_says() {
     for (matched, next) in [(4, 5), (0, 1), (4, 9)] {
         let effects = vec![Effect::Consume { token, matched, next }];
         assert_eq!(
-            fixture
-                .store
-                .commit_effects(at.user, at.version, effects)
-                .unwrap(),
+            fixture.store.commit_effects(&at, &effects).unwrap(),
             Commit::Conflict
         );
     }
@@ -60,7 +57,7 @@ fn the_replay_state_decides_whatever_the_snapshot_says() {
         matched: 9,
         next: 9,
     }];
-    let refused = fixture.store.commit_effects(at.user, at.version, backwards);
+    let refused = fixture.store.commit_effects(&at, &backwards);
     assert!(matches!(refused, Err(StoreError::Unproven)), "{refused:?}");
     assert_eq!(next_counter(&fixture.store, "alice"), 5);
 }
@@ -96,10 +93,7 @@ fn a_conflict_takes_back_the_whole_decision_and_nothing_else() {
         },
     ];
     assert_eq!(
-        fixture
-            .store
-            .commit_effects(at.user, at.version, effects)
-            .unwrap(),
+        fixture.store.commit_effects(&at, &effects).unwrap(),
         Commit::Conflict
     );
     let account = fixture.store.account(&name("alice")).unwrap().unwrap();
@@ -207,10 +201,10 @@ fn an_acceptance_that_proves_nothing_is_refused() {
     ];
     for decision in unproven {
         for outcome in [
-            commit(&fixture.store, at, decision.clone()),
+            commit(&fixture.store, &at, decision.clone()),
             fixture
                 .store
-                .commit_blocking(at.user, at.version, decision.clone(), record_of(&decision)),
+                .commit_blocking(&at, decision.clone(), record_of(&decision)),
         ] {
             assert!(
                 matches!(outcome, Err(StoreError::Unproven)),
@@ -218,7 +212,7 @@ fn an_acceptance_that_proves_nothing_is_refused() {
             );
         }
     }
-    let kept = fixture.store.commit_effects(at.user, at.version, vec![remember]);
+    let kept = fixture.store.commit_effects(&at, &[remember]);
     assert!(
         matches!(kept, Err(StoreError::Unproven)),
         "a verdict is kept only with its code: {kept:?}"
@@ -233,7 +227,7 @@ fn an_acceptance_that_proves_nothing_is_refused() {
             .is_empty()
     );
     assert!(matches!(
-        commit(&fixture.store, at, accept).unwrap(),
+        commit(&fixture.store, &at, accept).unwrap(),
         Commit::Accepted(_)
     ));
 }
@@ -252,7 +246,7 @@ fn the_last_counters_are_never_accepted() {
         panic!("{beyond:?}")
     };
     assert_eq!((matched, next), (last, last + 1));
-    let refused = commit(&fixture.store, at, beyond);
+    let refused = commit(&fixture.store, &at, beyond);
     assert!(
         matches!(refused, Err(StoreError::OutOfRange { value, .. }) if value == last + 1),
         "{refused:?}"
@@ -294,19 +288,12 @@ fn a_pending_token_is_proven_by_its_first_code() {
     );
     let account = fixture.store.account(&name("alice")).unwrap().unwrap();
     let proof = prove(&account.tokens[0], first.as_bytes(), NOW).unwrap();
-    let (user, version) = (account.user.id, account.version);
     assert_eq!(
-        fixture
-            .store
-            .commit_effects(user, version, proof.effects.clone())
-            .unwrap(),
+        fixture.store.commit_effects(&account, &proof.effects).unwrap(),
         Commit::Recorded
     );
     assert_eq!(
-        fixture
-            .store
-            .commit_effects(user, version, proof.effects)
-            .unwrap(),
+        fixture.store.commit_effects(&account, &proof.effects).unwrap(),
         Commit::Conflict
     );
     let token = fixture.store.token(&name("alice"), "new").unwrap().unwrap();
@@ -348,7 +335,7 @@ fn one_seed_has_one_replay_state_whoever_has_it() {
         attempt(&fixture.store, "alice", &nas(), &code(SEED, 3), b"alice"),
         (true, Reason::Accepted)
     );
-    assert_eq!(commit(&fixture.store, at, carols).unwrap(), Commit::Conflict);
+    assert_eq!(commit(&fixture.store, &at, carols).unwrap(), Commit::Conflict);
     assert_eq!(
         attempt(&fixture.store, "carol", &nas(), &code(SEED, 3), b"carol"),
         (false, Reason::ReplayedCode)
@@ -490,11 +477,46 @@ fn a_packet_of_long_ago_is_a_twin_like_any_other() {
         let (at, decided) = crate::support::decision_at(now, &store, "alice", &kdc(), &code, packet);
         assert_eq!(decided.reason, reason, "{later}");
         assert!(
-            matches!(commit(&store, at, decided), Ok(Commit::Accepted(_))),
+            matches!(commit(&store, &at, decided), Ok(Commit::Accepted(_))),
             "{later}"
         );
     }
     let account = store.account(&name("alice")).unwrap().unwrap();
     let twins: Vec<_> = account.acceptances.iter().map(|kept| kept.twins.len()).collect();
     assert_eq!(twins, [1]);
+}
+
+/// A machine that logs in all the time: the latest verdicts are kept, and the codes of all the others are spent all the same.
+#[test]
+fn the_latest_verdicts_of_an_account_are_kept() {
+    let mut fixture = Fixture::on(super::ENGINE);
+    fixture.add_hotp("alice", "key ring", SEED, 0);
+    let logins = ACCEPTANCES_KEPT as u64 + 2;
+    let packet = |counter: u64| counter.to_be_bytes();
+    for counter in 0..logins {
+        let first = attempt(
+            &fixture.store,
+            "alice",
+            &kdc(),
+            &code(SEED, counter),
+            &packet(counter),
+        );
+        assert_eq!(first, (true, Reason::Accepted));
+    }
+    let elsewhere = fixture.reopen();
+    for counter in 0..logins {
+        let again = attempt(
+            &elsewhere,
+            "alice",
+            &kdc(),
+            &code(SEED, counter),
+            &packet(counter),
+        );
+        let expected = if counter < 2 {
+            (false, Reason::ReplayedCode)
+        } else {
+            (true, Reason::SamePacket)
+        };
+        assert_eq!(again, expected, "{counter}");
+    }
 }

@@ -15,8 +15,8 @@ fn a_snapshot_serves_one_decision() {
         let (before, one) = decision(&fixture.store, "alice", &nas(), first, b"one");
         let (after, other) = decision(&fixture.store, "alice", &nas(), second, b"other");
         assert_eq!(before.version, after.version);
-        assert_eq!(commit(&fixture.store, before, one).unwrap(), Commit::Recorded);
-        assert_eq!(commit(&fixture.store, after, other).unwrap(), Commit::Conflict);
+        assert_eq!(commit(&fixture.store, &before, one).unwrap(), Commit::Recorded);
+        assert_eq!(commit(&fixture.store, &after, other).unwrap(), Commit::Conflict);
     }
     let record = fixture.store.user(&name("alice")).unwrap().unwrap();
     assert_eq!(record.lockouts.failures(Factor::Otp), 2);
@@ -51,5 +51,5 @@ fn nobody_has_a_twin_in_another_account() {
         }],
     };
     assert_eq!(rejected.verdict, Verdict::Reject);
-    assert_eq!(commit(&fixture.store, at, twin).unwrap(), Commit::Conflict);
+    assert_eq!(commit(&fixture.store, &at, twin).unwrap(), Commit::Conflict);
 }

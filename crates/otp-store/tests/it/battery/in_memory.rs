@@ -3,8 +3,7 @@
 use otp_core::{Hotp, HotpState, TokenKey};
 use otp_store::{Commit, StoreError, model::Model};
 use otp_validation::{
-    Acceptance, Account, AccountVersion, Attempt, Channel, Decision, Progress, TokenMode, UnixTime, UserId,
-    decide,
+    Acceptance, Account, Attempt, Channel, Decision, Progress, TokenMode, UnixTime, decide,
 };
 use proptest::prelude::*;
 
@@ -45,7 +44,7 @@ fn step() -> impl Strategy<Value = Step> {
         })
 }
 
-type Decided = (UserId, AccountVersion, Decision);
+type Decided = (Account, Decision);
 
 /// What both sides decide about one step: each with its own digests.
 fn decided(account: &Account, digests: &otp_store::Digests, step: &Step, now: UnixTime) -> Decided {
@@ -63,7 +62,7 @@ fn decided(account: &Account, digests: &otp_store::Digests, step: &Step, now: Un
     let Progress::Decided(decision) = decide(account, &client, &attempt, now) else {
         panic!("no password was set")
     };
-    (account.user.id, account.version, decision)
+    (account.clone(), decision)
 }
 
 /// Everything that a later decision may depend on, but for the digests, which are each side's own, and versions where they
@@ -125,7 +124,7 @@ proptest! {
 
             let ours = decided(&on_disk, &fixture.store.digests(), &step, now);
             let theirs = decided(&in_memory, &model.digests(), &step, now);
-            prop_assert_eq!((ours.2.verdict, ours.2.reason), (theirs.2.verdict, theirs.2.reason));
+            prop_assert_eq!((ours.1.verdict, ours.1.reason), (theirs.1.verdict, theirs.1.reason));
             stale.push((ours, theirs));
             if step.at_once && let Some((ours, theirs)) = stale.pop() {
                 commit_both(&fixture, &mut model, ours, &theirs)?;
@@ -151,14 +150,13 @@ proptest! {
 fn commit_both(
     fixture: &Fixture,
     model: &mut Model,
-    (user, version, decision): Decided,
+    (at, decision): Decided,
     theirs: &Decided,
 ) -> Result<(), TestCaseError> {
-    let at = crate::support::Snapshot { user, version };
     // Where a repetition has to be confirmed, it is on the version that it was decided on.
     let is_confirmed = super::ENGINE == Engine::Postgres && decision.effects.is_empty();
-    let ours = commit(&fixture.store, at, decision);
-    let theirs = model.commit(theirs.0, theirs.1, &theirs.2);
+    let ours = commit(&fixture.store, &at, decision);
+    let theirs = model.commit(&theirs.0, &theirs.1);
     let is_stale = is_confirmed && matches!(ours, Ok(Commit::Conflict));
     prop_assert!(is_stale || same(&ours, &theirs), "{ours:?} and {theirs:?}");
     Ok(())

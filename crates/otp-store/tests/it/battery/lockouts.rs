@@ -66,7 +66,7 @@ fn what_is_set_is_what_is_read() {
             lockout,
             locked_until: u64::from(otp_failures),
         };
-        let committed = fixture.store.commit_effects(at.user.id, at.version, vec![effect]);
+        let committed = fixture.store.commit_effects(&at, &[effect]);
         assert_eq!(committed.unwrap(), Commit::Recorded);
         // Times beyond those of SQL are its last one.
         let last = i64::MAX.cast_unsigned();

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use otp_store::{Commit, MissingUsers};
-use otp_validation::{Decision, Effect, TokenId, TokenMode, Verdict};
+use otp_validation::{Account, Decision, Effect, TokenId, TokenMode, Verdict};
 use proptest::prelude::*;
 
-use crate::support::{Fixture, Snapshot, code, commit, decision, hotp_token, name, nas, random_packet};
+use crate::support::{Fixture, code, commit, decision, hotp_token, name, nas, random_packet};
 
 const USERS: [&str; 3] = ["alice", "bob", "carol"];
 const LABELS: [&str; 2] = ["one", "two"];
@@ -70,7 +70,7 @@ struct Run {
     fixture: Fixture,
     model: Model,
     /// Decisions that were not committed yet.
-    kept: Vec<(Snapshot, Decision)>,
+    kept: Vec<(Account, Decision)>,
 }
 
 impl Run {
@@ -131,13 +131,13 @@ impl Run {
         self.compare()
     }
 
-    fn commit(&mut self, at: Snapshot, decision: Decision) -> Result<(), TestCaseError> {
+    fn commit(&mut self, at: Account, decision: Decision) -> Result<(), TestCaseError> {
         let verdict = decision.verdict;
         let spent = decision.effects.iter().find_map(|effect| match effect {
             Effect::Consume { token, matched, .. } => Some((*token, *matched)),
             _ => None,
         });
-        match commit(&self.fixture.store, at, decision).unwrap() {
+        match commit(&self.fixture.store, &at, decision).unwrap() {
             Commit::Accepted(accept) => {
                 let (token, matched) = spent.expect("a code that was spent");
                 prop_assert_eq!(accept.token(), token);

@@ -46,9 +46,9 @@ fn race(users: &[&str], rounds: u64) {
                     loop {
                         let (at, decided) = decision_at(now, store, user, &nas(), &code, &packet);
                         let outcome = if number < THREADS / 2 {
-                            commit(store, at, decided)
+                            commit(store, &at, decided)
                         } else {
-                            store.commit_blocking(at.user, at.version, decided.clone(), record_of(&decided))
+                            store.commit_blocking(&at, decided.clone(), record_of(&decided))
                         };
                         match outcome.unwrap() {
                             Commit::Accepted(_) => {
@@ -134,7 +134,7 @@ fn those_who_wait_together_are_committed_together() {
             );
             let store = store.clone();
             let record = record_of(&decided);
-            tasks.spawn(async move { store.commit(at.user, at.version, decided, record).await });
+            tasks.spawn(async move { store.commit(&at, decided, record).await });
         }
         while let Some(outcome) = tasks.join_next().await {
             assert!(matches!(outcome.unwrap().unwrap(), Commit::Accepted(_)));

@@ -71,7 +71,7 @@ impl Lanes {
 
     /// Hands `job` over without waiting.
     pub(crate) fn submit(&self, job: Job) -> Result<(), StoreError> {
-        self.tell(Work::Commit(job))
+        self.tell(Work::Commit(Box::new(job)))
     }
 
     /// Tells the lanes of records that wait.
@@ -91,7 +91,7 @@ impl Lanes {
 #[derive(Debug)]
 enum Work {
     /// Somebody waits for this.
-    Commit(Job),
+    Commit(Box<Job>),
     /// There are records of the audit trail that nobody waits for.
     Records,
 }
@@ -99,7 +99,7 @@ enum Work {
 impl Work {
     fn job(self) -> Option<Job> {
         match self {
-            Self::Commit(job) => Some(job),
+            Self::Commit(job) => Some(*job),
             Self::Records => None,
         }
     }

@@ -19,7 +19,7 @@ pub(crate) struct Campaign {
 }
 
 /// All campaigns.
-const CAMPAIGNS: [Campaign; 6] = [
+const CAMPAIGNS: [Campaign; 7] = [
     Campaign {
         name: "crash",
         variable: "CRASH_KILLS",
@@ -48,6 +48,11 @@ const CAMPAIGNS: [Campaign; 6] = [
     Campaign {
         name: "clock",
         variable: "CLOCK_JUMPS",
+        by_default: 1000,
+    },
+    Campaign {
+        name: "reload",
+        variable: "RELOAD_RELOADS",
         by_default: 1000,
     },
 ];

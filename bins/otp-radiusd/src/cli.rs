@@ -3,7 +3,7 @@
 use std::{env, path::PathBuf};
 
 use crate::{
-    config::{Config, ConfigError, Transport},
+    config::{Config, ConfigError, SocketPath, Transport},
     database::DatabaseUrl,
 };
 
@@ -12,12 +12,14 @@ Files (defaults):
   /etc/otp-radiusd/otp-radiusd.toml   configuration; every key is optional, and so is the file
   /var/lib/otp-radiusd                state: `otpctl init` makes it
   /run/otp-radiusd/kdc.socket         where an MIT KDC sends its requests
+  /run/otp-radiusd/admin.socket       where `otpctl reload` finds the daemon
 
 Environment:
   OTP_RADIUSD_LOG         level of the log in place of the configured one, e.g. debug
   CREDENTIALS_DIRECTORY   set by systemd: the credential seal.key there is the sealing key unless one is configured
 
-Signals: SIGTERM and SIGINT finish what is in flight and stop; a second one stops at once.
+Signals: SIGTERM and SIGINT finish what is in flight and stop; a second one stops at once. SIGHUP reads the configuration
+again, as `otpctl reload` does, and says in the log what became of it.
 
 Exit status: 0 done, 1 failed (the reason is on standard error), 2 the command line is wrong.
 
@@ -95,6 +97,10 @@ pub(crate) struct Options {
     #[arg(long)]
     accept_lost_commits: bool,
 
+    /// Be administered here (`otpctl reload --socket`); overrides the configuration.
+    #[arg(long, value_name = "FILE", env = "OTP_RADIUSD_ADMIN_SOCKET")]
+    admin_socket: Option<SocketPath>,
+
     /// Listen here, and only here: unix:/path or udp://address:port. May be repeated.
     #[arg(long, value_name = "LISTENER")]
     listen: Vec<Transport>,
@@ -102,23 +108,24 @@ pub(crate) struct Options {
 
 impl Options {
     /// The configuration file, if there is one, with the options of the command line on top.
-    pub(crate) fn configuration(self) -> Result<Config, ConfigError> {
+    pub(crate) fn configuration(&self) -> Result<Config, ConfigError> {
         let mut config = match &self.config {
             Some(file) => Config::read(file)?,
             None => Config::read_default()?,
         };
-        if let Some(state_dir) = self.state_dir {
-            config.state_dir = state_dir;
+        if let Some(state_dir) = &self.state_dir {
+            config.state_dir.clone_from(state_dir);
         }
-        config.key_file = self.key_file.or(config.key_file).or_else(credential);
+        config.key_file = self.key_file.clone().or(config.key_file).or_else(credential);
+        config.admin_socket = self.admin_socket.clone().or(config.admin_socket);
         let database = &mut config.postgresql;
         if self.database.is_some() || self.database_file.is_some() {
-            database.url = self.database.map(DatabaseUrl::from);
-            database.url_file = self.database_file;
+            database.url = self.database.clone().map(DatabaseUrl::from);
+            database.url_file.clone_from(&self.database_file);
         }
         database.accept_lost_commits |= self.accept_lost_commits;
         if !self.listen.is_empty() {
-            config.listen = self.listen;
+            config.listen.clone_from(&self.listen);
         }
         Ok(config)
     }

@@ -20,6 +20,9 @@ use crate::database::{DatabaseError, PostgresqlConfig};
 /// Where the configuration is looked for if nobody says otherwise.
 pub(crate) const DEFAULT_FILE: &str = "/etc/otp-radiusd/otp-radiusd.toml";
 
+/// Where the daemon is administered if nobody says otherwise.
+pub(crate) const DEFAULT_ADMIN_SOCKET: &str = "/run/otp-radiusd/admin.socket";
+
 /// Configuration of the daemon.
 ///
 /// ```
@@ -55,6 +58,8 @@ pub struct Config {
     pub deadline_ms: DeadlineMillis,
     /// For how many seconds a password that was right need not be hashed again; 0, the default, for never.
     pub password_cache_s: CacheSeconds,
+    /// Where `otpctl reload` finds the daemon; `/run/otp-radiusd/admin.socket` unless set.
+    pub admin_socket: Option<SocketPath>,
     /// What is logged, and how.
     #[serde(deserialize_with = "table")]
     pub log: LogConfig,
@@ -76,6 +81,7 @@ impl Default for Config {
             socket_mode: SocketMode(0o600),
             deadline_ms: DeadlineMillis(4_000),
             password_cache_s: CacheSeconds(0),
+            admin_socket: None,
             log: LogConfig::default(),
             file: None,
         }
@@ -216,6 +222,32 @@ impl TryFrom<String> for SocketMode {
     }
 }
 
+/// Path of a socket of this machine, from the root on.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct SocketPath(PathBuf);
+
+impl FromStr for SocketPath {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.starts_with('/') {
+            true => Ok(Self(text.into())),
+            false => Err(format!(
+                "{text:?} is no absolute path; write e.g. {DEFAULT_ADMIN_SOCKET:?}"
+            )),
+        }
+    }
+}
+
+impl TryFrom<String> for SocketPath {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
 /// How long an MIT KDC waits for an answer unless its `timeout` says otherwise.
 pub(crate) const KDC_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -339,6 +371,14 @@ impl Config {
         }
     }
 
+    /// Where the daemon is administered.
+    pub(crate) fn admin_socket(&self) -> &Path {
+        match &self.admin_socket {
+            Some(SocketPath(path)) => path,
+            None => DEFAULT_ADMIN_SOCKET.as_ref(),
+        }
+    }
+
     /// Where the store is.
     pub(crate) fn location(&self) -> Result<Location, ConfigError> {
         Ok(Location {
@@ -407,6 +447,10 @@ mod tests {
         ("deadline_ms = \"4s\"", &["line 1"]),
         ("password_cache_s = 3601", &["line 1", "0..=3600"]),
         ("password_cache_s = -1", &["line 1"]),
+        (
+            "admin_socket = \"admin.socket\"",
+            &["line 1", "no absolute path", "/run/otp-radiusd/admin.socket"],
+        ),
         ("[log]\nformat = \"xml\"", &["line 2", "xml", "text"]),
         ("[log]\nlevle = \"info\"", &["levle"]),
         ("state_dir = ", &["line 1"]),

@@ -6,18 +6,22 @@ use anyhow::Context as _;
 use otp_service::{PasswordCache, Service, SystemClock};
 use otp_store::{ClientRecord, ClientSource, Location, MessageAuthenticatorRule, Store};
 use rand::{TryRng as _, rngs::SysRng};
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, error, info, warn};
 
 use crate::{
+    admin,
     config::Config,
     listeners::Listeners,
+    log::Log,
     radius::Radius,
+    reload::{Live, Read, Reloader},
     report::{LogReporter, Reporter},
-    shutdown,
+    signals,
 };
 
-/// Runs until SIGTERM or SIGINT.
-pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
+/// Runs until SIGTERM or SIGINT. `read` reads the configuration once more.
+pub(crate) async fn run(config: Config, read: Read, log: &Log) -> anyhow::Result<()> {
     let location = config.location()?;
     warn_of_lost_commits(&location);
     let store = Store::open(&location)?;
@@ -25,11 +29,14 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         .check()
         .context("the store does not take a write, so nothing could be accepted")?;
     warn_of_exemptions(&store)?;
-    let shutdown = shutdown::on_signal()?;
+    let shutdown = signals::stop()?;
+    let (reloader, mut asked) = Reloader::new();
+    signals::reload(reloader.clone())?;
     let radius = radius(service(store, &config)?, LogReporter)?;
-    let listeners = Listeners::bind(&config).await?;
-    listeners.announce();
-    let watch = tokio::spawn(watch(radius.service().clone()));
+    let admin = admin::bind(&config)?;
+    let serving = Listeners::bind(&config)?.serve(Arc::clone(&radius), &config);
+    let watch = AbortOnDropHandle::new(tokio::spawn(watch(radius.service().clone())));
+    let admin = admin.map(|socket| AbortOnDropHandle::new(tokio::spawn(admin::serve(socket, reloader))));
     info!(
         state = %config.state_dir.display(),
         database = location.database.as_ref().map(ToString::to_string),
@@ -37,12 +44,27 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         version = env!("CARGO_PKG_VERSION"),
         "ready"
     );
-    listeners.serve(Arc::clone(&radius), &config, shutdown).await?;
-    watch.abort();
+    let mut live = Live {
+        read,
+        config,
+        log,
+        radius: Arc::clone(&radius),
+        serving,
+    };
+    let failed = loop {
+        tokio::select! {
+            () = shutdown.cancelled() => break None,
+            failed = live.serving.failed() => break Some(failed),
+            Some(ask) = asked.recv() => live.answer(ask),
+        }
+    };
+    drop(admin);
+    let finished = live.serving.finish().await;
+    drop(watch);
     write_records(radius.service().store().clone()).await;
     radius.discards().summarise();
     info!("stopped");
-    Ok(())
+    failed.map_or(finished, Err)
 }
 
 /// Writes what the audit trail was told last, and nobody waited for.
@@ -89,7 +111,7 @@ pub(crate) fn radius<R: Reporter>(service: Service, reporter: R) -> anyhow::Resu
     Ok(Arc::new(Radius::new(service, reporter, run)))
 }
 
-const NO_RANDOMNESS: &str = "the operating system gives no randomness";
+pub(crate) const NO_RANDOMNESS: &str = "the operating system gives no randomness";
 
 /// A promise that was given up is named at every start, so that nobody forgets it.
 fn warn_of_lost_commits(location: &Location) {

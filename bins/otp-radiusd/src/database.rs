@@ -58,6 +58,14 @@ pub enum DatabaseError {
 }
 
 impl PostgresqlConfig {
+    /// Whether both tables say the same.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let url = |table: &Self| table.url.as_ref().map(|DatabaseUrl(url)| url.clone());
+        url(self) == url(other)
+            && self.url_file == other.url_file
+            && self.accept_lost_commits == other.accept_lost_commits
+    }
+
     /// The database, if one is named.
     pub(crate) fn database(&self) -> Result<Option<Postgres>, DatabaseError> {
         let mut database = match (&self.url, &self.url_file) {

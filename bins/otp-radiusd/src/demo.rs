@@ -23,7 +23,7 @@ use crate::{
     listeners::Listeners,
     log,
     report::{Decided, Reporter},
-    shutdown,
+    signals,
 };
 
 /// Who may be let in here is nobody's secret.
@@ -38,7 +38,7 @@ pub(crate) async fn run(options: DemoOptions) -> anyhow::Result<()> {
         format: LogFormat::Text,
         level: LogLevel::Warn,
     })?;
-    let shutdown = shutdown::on_signal()?;
+    let shutdown = signals::stop()?;
     let dir = tempfile::Builder::new()
         .prefix("otp-demo-")
         .tempdir()
@@ -54,9 +54,7 @@ pub(crate) async fn run(options: DemoOptions) -> anyhow::Result<()> {
         ],
         ..Config::default()
     };
-    let listeners = Listeners::bind(&config)
-        .await
-        .context("try another port: otp-radiusd demo --port 0")?;
+    let listeners = Listeners::bind(&config).context("try another port: otp-radiusd demo --port 0")?;
     let udp = listeners
         .udp_addresses()
         .into_iter()
@@ -70,7 +68,12 @@ pub(crate) async fn run(options: DemoOptions) -> anyhow::Result<()> {
             coloured: is_coloured(),
         },
     )?;
-    listeners.serve(radius, &config, shutdown).await?;
+    let mut serving = listeners.serve(radius, &config);
+    let failed = shutdown.run_until_cancelled(serving.failed()).await;
+    serving.finish().await?;
+    if let Some(failed) = failed {
+        return Err(failed);
+    }
     println!("\nGone, and {} with it.", dir.path().display());
     dir.close().context("cannot remove the temporary directory")
 }

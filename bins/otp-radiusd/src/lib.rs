@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod admin;
 mod check;
 mod cli;
 mod config;
@@ -8,18 +9,20 @@ mod daemon;
 mod database;
 mod demo;
 mod generate;
+mod http;
 mod listeners;
 mod log;
 mod log_queue;
 mod radius;
+mod reload;
 mod report;
-mod shutdown;
+mod signals;
 
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 pub use cli::Cli;
-pub use config::{Config, ConfigError, LogFormat, Transport};
+pub use config::{Config, ConfigError, LogFormat, SocketPath, Transport};
 pub use database::{DatabaseError, DatabaseUrl, PostgresqlConfig};
 pub use radius::{KDC_CLIENT, Radius, RadiusClient};
 pub use report::{Decided, Reporter};
@@ -40,8 +43,9 @@ pub fn run(cli: Cli) -> ExitCode {
                     return check::run(&config);
                 }
                 // What it still holds is written before the reason of a failure.
-                let _log = log::init(&config.log)?;
-                with_runtime(daemon::run(config))
+                let log = log::init(&config.log)?;
+                let read = move || cli.options.configuration();
+                with_runtime(daemon::run(config, Box::new(read), &log))
             }),
     };
     match outcome {

@@ -7,7 +7,9 @@ use serde_json::json;
 
 use crate::{
     Exit,
-    commands::{audit, auth, backup, client, db, generate, init, kdc, key, restore, token, user, why},
+    commands::{
+        audit, auth, backup, client, db, generate, init, kdc, key, reload, restore, token, user, why,
+    },
     context::Context,
     failure::Failure,
 };
@@ -152,6 +154,7 @@ pub(crate) enum Command {
     Key(key::Command),
     Backup(backup::Backup),
     Restore(restore::Restore),
+    Reload(reload::Reload),
     #[command(subcommand)]
     Kdc(kdc::Command),
     Completions(generate::Completions),
@@ -172,6 +175,7 @@ impl Command {
             Self::Key(command) => command.run(context),
             Self::Backup(command) => command.run(context),
             Self::Restore(command) => command.run(context),
+            Self::Reload(command) => command.run(context),
             Self::Kdc(command) => command.run(context),
             Self::Completions(command) => command.run(context),
             Self::Man(command) => command.run(context),

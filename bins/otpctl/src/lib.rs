@@ -5,6 +5,7 @@ mod cli;
 mod commands;
 mod context;
 pub mod csv_import;
+mod daemon;
 mod exit;
 mod failure;
 mod io;

@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Discard, Peer, RadiusService, Settings,
+    Discard, LiveSettings, Peer, RadiusService,
     exchange::{discard, look_up},
     settings::after,
     tasks::Tasks,
@@ -17,7 +17,7 @@ pub(crate) struct Acceptor<S> {
     /// For logs.
     listener: String,
     service: Arc<S>,
-    settings: Arc<Settings>,
+    settings: LiveSettings,
     shutdown: CancellationToken,
 }
 
@@ -39,30 +39,30 @@ impl<S: RadiusService> Acceptor<S> {
     pub(crate) fn new(
         listener: String,
         service: Arc<S>,
-        settings: Settings,
+        settings: impl Into<LiveSettings>,
         shutdown: CancellationToken,
     ) -> Self {
         Self {
             listener,
             service,
-            settings: Arc::new(settings),
+            settings: settings.into(),
             shutdown,
         }
     }
 
     /// Serves each connection to `socket` by `serve` until shutdown, then stops listening, and gives the connections
-    /// [`Settings::drain`] to end.
+    /// [`Settings::drain`](crate::Settings::drain) to end.
     pub(crate) async fn run<L: Listen, F: Future<Output = ()> + Send + 'static>(
         self,
         socket: L,
-        serve: impl Fn(Accepted<L::Stream>, Arc<S>, Arc<Settings>, CancellationToken) -> F + Send,
+        serve: impl Fn(Accepted<L::Stream>, Arc<S>, LiveSettings, CancellationToken) -> F + Send,
     ) {
         let mut connections = Tasks::default();
         let accepting = self.accept(&socket, &mut connections, serve);
         self.shutdown.run_until_cancelled(accepting).await;
         // Who connects now learns at once that nobody listens.
         drop(socket);
-        let unfinished = connections.finish(self.settings.drain).await;
+        let unfinished = connections.finish(self.settings.get().drain).await;
         if unfinished > 0 {
             let listener = &self.listener;
             tracing::warn!(%listener, connections = unfinished, "connections did not finish before the end");
@@ -74,7 +74,7 @@ impl<S: RadiusService> Acceptor<S> {
         &self,
         socket: &L,
         connections: &mut Tasks,
-        serve: impl Fn(Accepted<L::Stream>, Arc<S>, Arc<Settings>, CancellationToken) -> F,
+        serve: impl Fn(Accepted<L::Stream>, Arc<S>, LiveSettings, CancellationToken) -> F,
     ) {
         loop {
             let accepted = match socket.accept().await {
@@ -87,12 +87,12 @@ impl<S: RadiusService> Acceptor<S> {
                     continue;
                 }
             };
-            let (source, settings) = (accepted.peer.ip(), &self.settings);
+            let (source, settings) = (accepted.peer.ip(), self.settings.get());
             if !connections.has_room(source, settings.connections, settings.connections_per_source) {
                 discard(&*self.service, &accepted.peer, None, Discard::TooManyConnections);
                 continue;
             }
-            let (service, settings) = (Arc::clone(&self.service), Arc::clone(settings));
+            let (service, settings) = (Arc::clone(&self.service), self.settings.clone());
             connections.spawn(source, serve(accepted, service, settings, self.shutdown.clone()));
         }
     }
@@ -102,10 +102,10 @@ impl<S: RadiusService> Acceptor<S> {
 pub(crate) async fn is_known<S: RadiusService>(
     service: &S,
     peer: &Peer,
-    settings: &Settings,
+    settings: &LiveSettings,
     unknown: Discard,
 ) -> bool {
-    let deadline = after(Instant::now(), settings.deadline);
+    let deadline = after(Instant::now(), settings.glance().deadline);
     let cause = match look_up(service, peer, deadline).await {
         Ok(_) => return true,
         Err(Discard::UnknownClient) => unknown,

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
-    Discard, Peer, RadiusService, Settings,
+    Discard, LiveSettings, Peer, RadiusService,
     exchange::{Arrival, Exchange, guarded},
     settings::after,
 };
@@ -36,11 +36,11 @@ pub async fn serve_stream<S: RadiusService>(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send,
     peer: Peer,
     service: Arc<S>,
-    settings: Settings,
+    settings: impl Into<LiveSettings> + Send,
     shutdown: CancellationToken,
 ) {
     let (reader, writer) = tokio::io::split(stream);
-    let connection = Connection::new(peer, Version::Historic, service, Arc::new(settings));
+    let connection = Connection::new(peer, Version::Historic, service, settings.into());
     connection.serve(reader, writer, shutdown).await;
 }
 
@@ -71,13 +71,17 @@ pub(crate) struct Connection<S: RadiusService> {
 type Key = [u8; 4];
 
 impl<S: RadiusService> Connection<S> {
-    pub(crate) fn new(peer: Peer, version: Version, service: Arc<S>, settings: Arc<Settings>) -> Self {
+    pub(crate) fn new(peer: Peer, version: Version, service: Arc<S>, settings: LiveSettings) -> Self {
         let identifiers = usize::from(u8::MAX) + 1;
         let capacity = match version {
             // One entry per Identifier, so it is never full.
             Version::Historic => identifiers,
             // What is in flight always fits, and some answers beside it.
-            Version::Radius11 => settings.connection_in_flight.saturating_mul(2).max(identifiers),
+            Version::Radius11 => settings
+                .glance()
+                .connection_in_flight
+                .saturating_mul(2)
+                .max(identifiers),
         };
         let exchange = Exchange::new(service, settings, version, capacity);
         let now = Instant::now();

@@ -10,12 +10,13 @@ use std::{
     task::Poll,
 };
 
+use arc_swap::Guard;
 use krad::{Code, EncodeError, Packet, ReplyStyle, RequestAuthenticator, RequestBuf, radius11::Version};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use zeroize::Zeroizing;
 
 use crate::{
-    AccessRequest, Answer, ClientTerms, Discard, Peer, RadiusService, Settings,
+    AccessRequest, Answer, ClientTerms, Discard, LiveSettings, Peer, RadiusService, Settings,
     duplicates::{Admission, DuplicateTable},
     settings::after,
     sync::{Mutex, MutexGuard},
@@ -24,7 +25,7 @@ use crate::{
 /// What the packets of one UDP socket or of one connection share.
 pub(crate) struct Exchange<S, K> {
     service: Arc<S>,
-    settings: Arc<Settings>,
+    settings: LiveSettings,
     version: Version,
     duplicates: Mutex<DuplicateTable<K, Identity>>,
     /// Keyed by chance, so that nobody can aim at a collision.
@@ -44,8 +45,9 @@ pub(crate) struct Arrival<K> {
 
 impl<S: RadiusService, K: Hash + Eq + Clone> Exchange<S, K> {
     /// For packets of `version`, with a table of duplicates for `capacity` of them.
-    pub(crate) fn new(service: Arc<S>, settings: Arc<Settings>, version: Version, capacity: usize) -> Self {
-        let duplicates = Mutex::new(DuplicateTable::new(capacity, settings.duplicate_life));
+    pub(crate) fn new(service: Arc<S>, settings: LiveSettings, version: Version, capacity: usize) -> Self {
+        let life = settings.glance().duplicate_life;
+        let duplicates = Mutex::new(DuplicateTable::new(capacity, life));
         Self {
             service,
             settings,
@@ -63,8 +65,8 @@ impl<S: RadiusService, K: Hash + Eq + Clone> Exchange<S, K> {
         self.version
     }
 
-    pub(crate) fn settings(&self) -> &Settings {
-        &self.settings
+    pub(crate) fn settings(&self) -> Guard<Arc<Settings>> {
+        self.settings.glance()
     }
 
     /// Decodes a packet that is worth a task; others are discarded.
@@ -87,7 +89,7 @@ impl<S: RadiusService, K: Hash + Eq + Clone> Exchange<S, K> {
             octets,
             received_at,
         } = arrival;
-        let deadline = after(received_at, self.settings.deadline);
+        let deadline = after(received_at, self.settings().deadline);
         let (terms, client) = match look_up(&*self.service, &peer, deadline).await {
             Ok(found) => found,
             Err(cause) => return self.silence(&peer, None, cause),

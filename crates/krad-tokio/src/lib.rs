@@ -7,7 +7,7 @@
 //! | [`RadiusService`] | what the application supplies |
 //! | [`AccessRequest`], [`Answer`], [`ClientTerms`], [`Peer`] | what it is given, and what it gives back |
 //! | [`Discard`] | why a packet got no reply |
-//! | [`serve_udp`], [`serve_unix`], [`serve_tcp`], [`serve_tls`], [`serve_stream`] | the listeners; [`Settings`] has their limits and times |
+//! | [`serve_udp`], [`serve_unix`], [`serve_tcp`], [`serve_tls`], [`serve_stream`] | the listeners; [`Settings`] has their limits and times, [`LiveSettings`] changes them on the way |
 //! | [`TlsFiles`], [`TlsTerms`] | certificates, authorities and versions of a TLS listener, which can be replaced while it serves |
 //! | [`ClientCertificate`], [`Fingerprint`] | what a TLS client proved to be |
 //! | [`client::Client`], [`client::Server`] | asking servers, with fall-over |
@@ -39,7 +39,7 @@ pub use connection::serve_stream;
 pub use discard::{Discard, HandshakeFailure};
 pub use peer::Peer;
 pub use service::{AccessRequest, Answer, ClientTerms, RadiusService};
-pub use settings::Settings;
+pub use settings::{LiveSettings, Settings};
 pub use tcp::{bind_tcp, serve_tcp};
 pub use tls::{
     CertificateUnreadable, ClientCertificate, Fingerprint, FingerprintError, MinTls, TlsError, TlsFiles,

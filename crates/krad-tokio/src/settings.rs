@@ -1,7 +1,8 @@
 //! Limits and times of a listener.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use arc_swap::{ArcSwap, Guard};
 use tokio::time::Instant;
 
 /// Limits and times of a listener.
@@ -58,6 +59,44 @@ impl Default for Settings {
             handshake: Duration::from_secs(10),
             idle: Duration::from_secs(15 * 60),
         }
+    }
+}
+
+/// Settings that can be changed while listeners run. Clones are the same settings.
+///
+/// A change holds for packets that arrive from then on. The tables of duplicates are as long, and keep answers for as long, as
+/// was set when their socket or connection began.
+///
+/// ```
+/// # use {krad_tokio::{LiveSettings, Settings}, std::time::Duration};
+/// let live = LiveSettings::from(Settings::default());
+/// live.set(Settings { deadline: Duration::from_secs(2), ..Settings::default() });
+/// assert_eq!(live.clone().get().deadline, Duration::from_secs(2));
+/// ```
+#[derive(Debug, Clone)]
+pub struct LiveSettings(Arc<ArcSwap<Settings>>);
+
+impl From<Settings> for LiveSettings {
+    fn from(settings: Settings) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(settings)))
+    }
+}
+
+impl LiveSettings {
+    /// Puts `settings` in the place of those that held.
+    pub fn set(&self, settings: Settings) {
+        self.0.store(Arc::new(settings));
+    }
+
+    /// The settings that hold now.
+    #[must_use]
+    pub fn get(&self) -> Arc<Settings> {
+        self.0.load_full()
+    }
+
+    /// The same for a glance: it must not be held across a wait.
+    pub(crate) fn glance(&self) -> Guard<Arc<Settings>> {
+        self.0.load()
     }
 }
 

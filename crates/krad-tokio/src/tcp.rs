@@ -12,13 +12,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Discard, Peer, RadiusService, Settings,
+    Discard, LiveSettings, Peer, RadiusService,
     acceptor::{Accepted, Acceptor, Listen, is_known},
     connection::{Connection, next_number},
 };
 
 /// Serves RADIUS on TCP until `shutdown`, then stops listening, lets the requests in flight finish within
-/// [`Settings::drain`], and closes the connections.
+/// [`Settings::drain`](crate::Settings::drain), and closes the connections.
 ///
 /// Passwords are hidden as on UDP and no better: on a network that others can listen to, take TLS. A connection from an
 /// address of no client is closed before anything is read. A packet that cannot be decoded or is not authentic is
@@ -27,7 +27,7 @@ use crate::{
 pub fn serve_tcp<S: RadiusService>(
     listener: TcpListener,
     service: Arc<S>,
-    settings: Settings,
+    settings: impl Into<LiveSettings>,
     shutdown: CancellationToken,
 ) -> impl Future<Output = ()> + Send {
     let acceptor = Acceptor::new(name("tcp", &listener), service, settings, shutdown);

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use crate::{
-    Discard, Peer, RadiusService, Settings,
+    Discard, LiveSettings, Peer, RadiusService,
     exchange::{Arrival, Exchange},
     tasks::Tasks,
 };
@@ -38,7 +38,7 @@ impl DatagramSocket for UdpSocket {
 }
 
 /// Serves RADIUS on a bound socket until `shutdown`, then lets the requests in flight finish within
-/// [`Settings::drain`].
+/// [`Settings::drain`](crate::Settings::drain).
 ///
 /// A reply leaves from the socket's own address. On a host with several addresses bind one socket per
 /// address: replies of a socket bound to the wildcard address can leave from another one than the client
@@ -46,14 +46,14 @@ impl DatagramSocket for UdpSocket {
 pub async fn serve_udp<S: RadiusService, D: DatagramSocket>(
     socket: D,
     service: Arc<S>,
-    settings: Settings,
+    settings: impl Into<LiveSettings> + Send,
     shutdown: CancellationToken,
 ) {
-    let settings = Arc::new(settings);
-    let capacity = settings.duplicate_capacity;
+    let settings = settings.into();
+    let capacity = settings.glance().duplicate_capacity;
     let exchange = Arc::new(Exchange::new(
         service,
-        Arc::clone(&settings),
+        settings.clone(),
         Version::Historic,
         capacity,
     ));
@@ -61,7 +61,7 @@ pub async fn serve_udp<S: RadiusService, D: DatagramSocket>(
     let mut in_flight = Tasks::default();
     let receiving = receive(&socket, &exchange, &mut in_flight);
     shutdown.run_until_cancelled(receiving).await;
-    let requests = in_flight.finish(settings.drain).await;
+    let requests = in_flight.finish(settings.get().drain).await;
     if requests > 0 {
         tracing::warn!(requests, "requests in flight did not finish before the end");
     }
@@ -93,11 +93,13 @@ async fn receive<S: RadiusService, D: DatagramSocket>(
         let Some(packet) = exchange.decode(&peer, octets) else {
             continue;
         };
-        let settings = exchange.settings();
-        let (limit, per_source) = (
-            settings.datagrams_in_flight.max(1),
-            settings.datagrams_in_flight_per_source.max(1),
-        );
+        let (limit, per_source) = {
+            let settings = exchange.settings();
+            (
+                settings.datagrams_in_flight.max(1),
+                settings.datagrams_in_flight_per_source.max(1),
+            )
+        };
         if !in_flight.has_room(peer.ip(), limit, per_source) {
             exchange.discard(&peer, None, Discard::Overloaded);
             continue;

@@ -7,13 +7,13 @@ use tokio::net::UnixStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Peer, RadiusService, Settings, UnixSocket,
+    LiveSettings, Peer, RadiusService, UnixSocket,
     acceptor::{Accepted, Acceptor, Listen},
     connection::{Connection, next_number},
 };
 
 /// Serves RADIUS on a UNIX stream socket until `shutdown`, then stops listening, lets the requests in flight
-/// finish within [`Settings::drain`], and closes the connections.
+/// finish within [`Settings::drain`](crate::Settings::drain), and closes the connections.
 ///
 /// Connections are persistent and pipelined; replies leave as they are ready, and a connection stays open
 /// after them. A packet that cannot be decoded or is not authentic is discarded alone; only a Length that no
@@ -22,7 +22,7 @@ pub fn serve_unix<S: RadiusService>(
     socket: impl Into<UnixSocket>,
     name: impl Into<Arc<str>>,
     service: Arc<S>,
-    settings: Settings,
+    settings: impl Into<LiveSettings>,
     shutdown: CancellationToken,
 ) -> impl Future<Output = ()> + Send {
     let socket: UnixSocket = socket.into();

@@ -39,7 +39,12 @@ impl UnixSocket {
         self.file.as_ref().map(|file| file.path.as_path())
     }
 
-    pub(crate) async fn accept(&self) -> io::Result<UnixStream> {
+    /// Waits for a connection. Dropping the future loses none.
+    ///
+    /// # Errors
+    ///
+    /// Most likely that no file descriptor is left: the listener is as good as before.
+    pub async fn accept(&self) -> io::Result<UnixStream> {
         self.listener.accept().await.map(|(stream, _)| stream)
     }
 }

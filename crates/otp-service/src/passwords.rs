@@ -1,7 +1,10 @@
 //! Everything about the password of a request: at most one slow check, in turn, and no sign of it in the time of a
 //! rejection.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use otp_validation::{PasswordHash, Reason, UserId};
 use zeroize::Zeroizing;
@@ -23,7 +26,8 @@ const LONGEST_HOLD: Duration = Duration::from_secs(2);
 pub(crate) struct Passwords {
     checker: Checker,
     turns: Turns,
-    cache: Option<Arc<PasswordCache>>,
+    /// Shared with the clones: it can be changed on the way.
+    cache: Arc<RwLock<Option<Arc<PasswordCache>>>>,
     /// Of whole requests with a check, from the snapshot to the verdict.
     pace: Arc<Pace>,
     clock: Arc<dyn Clock>,
@@ -76,17 +80,20 @@ impl Passwords {
         Self {
             checker,
             turns: Turns::default(),
-            cache: None,
+            cache: Arc::default(),
             pace: Arc::new(Pace::new(ASSUMED)),
             clock,
         }
     }
 
-    pub(crate) fn with_cache(self, cache: PasswordCache) -> Self {
-        Self {
-            cache: Some(Arc::new(cache)),
-            ..self
-        }
+    /// From now on, passwords that were right are remembered in `cache`, or not at all; what was remembered is forgotten.
+    pub(crate) fn set_cache(&self, cache: Option<PasswordCache>) {
+        // One pointer is written under the lock: no panic leaves it half done.
+        *self.cache.write().unwrap_or_else(PoisonError::into_inner) = cache.map(Arc::new);
+    }
+
+    fn cache(&self) -> Option<Arc<PasswordCache>> {
+        self.cache.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Answers a question; there is one check per request, however many rounds its decision takes.
@@ -104,8 +111,9 @@ impl Passwords {
             deadline,
         } = question;
         let now = self.clock.elapsed();
+        let cache = self.cache();
         let is_known = |cache: &Arc<PasswordCache>| cache.knows(user, password, hash, now);
-        if self.cache.as_ref().is_some_and(is_known) {
+        if cache.as_ref().is_some_and(is_known) {
             return Finding::Right;
         }
         if inquiry.turn.is_none() {
@@ -124,7 +132,7 @@ impl Passwords {
             Ok(is_right) => is_right,
             Err(Busy) => return Finding::Refused(Reason::Busy),
         };
-        if let Some(cache) = self.cache.as_ref().filter(|_| is_right) {
+        if let Some(cache) = cache.filter(|_| is_right) {
             cache.remember(user, password, hash, self.clock.elapsed());
         }
         inquiry.checked = Some(Checked {

@@ -50,10 +50,14 @@ impl<S: AccountStore> Service<S> {
     /// The same service, which remembers for a while which passwords were right.
     #[must_use]
     pub fn with_password_cache(self, cache: PasswordCache) -> Self {
-        Self {
-            passwords: self.passwords.with_cache(cache),
-            ..self
-        }
+        self.set_password_cache(Some(cache));
+        self
+    }
+
+    /// Remembers in `cache` from now on which passwords were right, or nowhere; what was remembered until now is forgotten.
+    /// This holds for all clones of the service.
+    pub fn set_password_cache(&self, cache: Option<PasswordCache>) {
+        self.passwords.set_cache(cache);
     }
 
     fn with_checker(store: S, clock: Arc<dyn Clock>, checker: Checker) -> Self {

@@ -34,6 +34,7 @@ mod qr;
 mod race;
 mod radclient;
 mod realm;
+mod reload;
 mod responder;
 mod shared;
 mod small_disk;

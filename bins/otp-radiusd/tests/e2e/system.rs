@@ -68,6 +68,7 @@ impl System {
     pub fn command(&self, name: &str) -> Command {
         let mut command = Command::new(program(name));
         command.arg("--state-dir").arg(self.state_dir());
+        command.env("OTP_RADIUSD_ADMIN_SOCKET", self.admin_socket());
         if let Some(url) = &self.url {
             command.env("OTP_RADIUSD_DATABASE", url);
         }
@@ -80,6 +81,11 @@ impl System {
 
     pub fn state_dir(&self) -> PathBuf {
         self.dir.path().join("state")
+    }
+
+    /// Where the daemon is administered.
+    pub fn admin_socket(&self) -> PathBuf {
+        self.dir.path().join("admin.socket")
     }
 
     /// Where the daemon listens for a KDC.
@@ -145,6 +151,7 @@ impl System {
     /// The daemon on a free UDP port of loopback, started by `tracer`, such as `strace` with its options.
     pub fn daemon_under(&self, mut tracer: Command) -> Command {
         tracer
+            .env("OTP_RADIUSD_ADMIN_SOCKET", self.admin_socket())
             .arg(program("otp-radiusd"))
             .arg("--state-dir")
             .arg(self.state_dir())
@@ -281,6 +288,11 @@ impl Daemon {
     /// SIGSTOP: the daemon is there, but does nothing until [`resume`](Self::resume).
     pub fn pause(&self) {
         self.send("STOP");
+    }
+
+    /// SIGHUP: it reads its configuration again.
+    pub fn hang_up(&self) {
+        self.send("HUP");
     }
 
     /// SIGCONT.

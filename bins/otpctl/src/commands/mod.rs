@@ -9,6 +9,7 @@ pub(crate) mod generate;
 pub(crate) mod init;
 pub(crate) mod kdc;
 pub(crate) mod key;
+pub(crate) mod reload;
 pub(crate) mod restore;
 pub(crate) mod token;
 pub(crate) mod user;

@@ -61,6 +61,7 @@ fn every_command_has_help() {
         "key rotate",
         "backup",
         "restore",
+        "reload",
         "kdc string",
         "kdc check",
         "completions",

@@ -78,7 +78,7 @@ impl Fixture {
         let service = Arc::<Counting>::default();
         let exchange = Exchange::new(
             Arc::clone(&service),
-            Arc::new(Settings::default()),
+            Settings::default().into(),
             Version::Historic,
             capacity,
         );

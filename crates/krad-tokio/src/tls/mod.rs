@@ -22,7 +22,7 @@ pub use self::{
     terms::{MinTls, TlsError, TlsFiles, TlsTerms},
 };
 use crate::{
-    Discard, HandshakeFailure, Peer, RadiusService, Settings,
+    Discard, HandshakeFailure, LiveSettings, Peer, RadiusService,
     acceptor::{Accepted, Acceptor, Listen, is_known},
     connection::{Connection, next_number},
     exchange::discard,
@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Serves RADIUS on TLS until `shutdown`, then stops listening, lets the requests in flight finish within
-/// [`Settings::drain`], and closes the connections.
+/// [`Settings::drain`](crate::Settings::drain), and closes the connections.
 ///
 /// Each client has a certificate. A connection from an address of no client is closed before the handshake, one whose
 /// certificate is not that of the client after it: [`RadiusService::client`] is asked both times.
@@ -40,7 +40,7 @@ pub fn serve_tls<S: RadiusService>(
     listener: TcpListener,
     terms: Arc<TlsTerms>,
     service: Arc<S>,
-    settings: Settings,
+    settings: impl Into<LiveSettings>,
     shutdown: CancellationToken,
 ) -> impl Future<Output = ()> + Send {
     let acceptor = Acceptor::new(name("tls", &listener), service, settings, shutdown);
@@ -69,14 +69,14 @@ async fn serve<S: RadiusService>(
     accepted: Accepted<TcpStream>,
     terms: Arc<TlsTerms>,
     service: Arc<S>,
-    settings: Arc<Settings>,
+    settings: LiveSettings,
     shutdown: CancellationToken,
 ) {
     let Accepted { stream, mut peer } = accepted;
     if !is_known(&*service, &peer, &settings, Discard::UnknownClient).await {
         return;
     }
-    let handshake = timeout(settings.handshake, handshake(stream, &terms));
+    let handshake = timeout(settings.get().handshake, handshake(stream, &terms));
     let Some(finished) = shutdown.run_until_cancelled(handshake).await else {
         return;
     };

@@ -10,7 +10,7 @@ pub(crate) struct Package {
 }
 
 /// Everything that the tests start or link.
-pub(crate) const REQUIRED: [Package; 20] = [
+pub(crate) const REQUIRED: [Package; 21] = [
     Package {
         name: "krb5-kdc",
         provides: "krb5kdc, kdb5_util",
@@ -54,6 +54,10 @@ pub(crate) const REQUIRED: [Package; 20] = [
     Package {
         name: "python3-pskc",
         provides: "python-pskc, for /usr/bin/python3",
+    },
+    Package {
+        name: "prometheus",
+        provides: "promtool",
     },
     Package {
         name: "zbar-tools",

@@ -1,6 +1,6 @@
 //! The socket of administration: HTTP on a UNIX socket that belongs to root and to the daemon's user.
 //!
-//! Not a signal: whoever asks for something is told what became of it.
+//! Not a signal: whoever asks for something is told what became of it. Metrics can be had here, too.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use tracing::{info, warn};
 
 use crate::{
     config::Config,
+    endpoints::Endpoints,
     http::{Method, Response, Routes, Server, Status},
     listeners::make_parent,
     reload::{Changes, ReloadError, Reloader},
@@ -42,7 +43,7 @@ pub(crate) fn bind(config: &Config) -> anyhow::Result<Option<UnixSocket>> {
 }
 
 /// Answers for as long as it is not dropped.
-pub(crate) async fn serve(socket: UnixSocket, reloader: Reloader) {
+pub(crate) async fn serve(socket: UnixSocket, reloader: Reloader, endpoints: Endpoints) {
     if let Some(path) = socket.path() {
         info!("administered at unix:{}", path.display());
     }
@@ -54,8 +55,12 @@ pub(crate) async fn serve(socket: UnixSocket, reloader: Reloader) {
                     Ok(peer) => format!("uid {}", peer.uid()),
                     Err(_) => "somebody".to_owned(),
                 };
-                let reloader = reloader.clone();
-                server.serve(stream, Admin { reloader, by });
+                let admin = Admin {
+                    reloader: reloader.clone(),
+                    endpoints: endpoints.clone(),
+                    by,
+                };
+                server.serve(stream, admin);
             }
             Err(error) => {
                 warn!(%error, "the socket of administration accepts no connection");
@@ -67,6 +72,7 @@ pub(crate) async fn serve(socket: UnixSocket, reloader: Reloader) {
 
 struct Admin {
     reloader: Reloader,
+    endpoints: Endpoints,
     by: String,
 }
 
@@ -75,7 +81,7 @@ impl Routes for Admin {
         match (method, path) {
             (Method::Post, "/reload") => Some(reloaded(self.reloader.reload(self.by.as_str()).await)),
             (Method::Get, "/reload") => Some(Response::text(Status::MethodNotAllowed, "POST, please")),
-            _ => None,
+            _ => self.endpoints.answer(method, path).await,
         }
     }
 }

@@ -15,7 +15,10 @@ use serde::{
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-use crate::database::{DatabaseError, PostgresqlConfig};
+use crate::{
+    database::{DatabaseError, PostgresqlConfig},
+    endpoints::MetricsConfig,
+};
 
 /// Where the configuration is looked for if nobody says otherwise.
 pub(crate) const DEFAULT_FILE: &str = "/etc/otp-radiusd/otp-radiusd.toml";
@@ -60,6 +63,9 @@ pub struct Config {
     pub password_cache_s: CacheSeconds,
     /// Where `otpctl reload` finds the daemon; `/run/otp-radiusd/admin.socket` unless set.
     pub admin_socket: Option<SocketPath>,
+    /// Where metrics can be had.
+    #[serde(deserialize_with = "table")]
+    pub metrics: MetricsConfig,
     /// What is logged, and how.
     #[serde(deserialize_with = "table")]
     pub log: LogConfig,
@@ -82,6 +88,7 @@ impl Default for Config {
             deadline_ms: DeadlineMillis(4_000),
             password_cache_s: CacheSeconds(0),
             admin_socket: None,
+            metrics: MetricsConfig::default(),
             log: LogConfig::default(),
             file: None,
         }
@@ -451,6 +458,11 @@ mod tests {
             "admin_socket = \"admin.socket\"",
             &["line 1", "no absolute path", "/run/otp-radiusd/admin.socket"],
         ),
+        (
+            "[metrics]\nlisten = \"0.0.0.0:9812\"",
+            &["line 2", "loopback", "127.0.0.1:9812"],
+        ),
+        ("metrics = \"127.0.0.1:9812\"", &["line 1", "a table such as"]),
         ("[log]\nformat = \"xml\"", &["line 2", "xml", "text"]),
         ("[log]\nlevle = \"info\"", &["levle"]),
         ("state_dir = ", &["line 1"]),

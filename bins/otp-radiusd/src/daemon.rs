@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use otp_service::{PasswordCache, Service, SystemClock};
+use otp_service::{Clock as _, PasswordCache, Service, SystemClock};
 use otp_store::{ClientRecord, ClientSource, Location, MessageAuthenticatorRule, Store};
 use rand::{TryRng as _, rngs::SysRng};
 use tokio_util::task::AbortOnDropHandle;
@@ -12,12 +12,14 @@ use tracing::{debug, error, info, warn};
 use crate::{
     admin,
     config::Config,
+    endpoints::{self, Endpoints},
     listeners::Listeners,
     log::Log,
+    metrics::Metrics,
     radius::Radius,
     reload::{Live, Read, Reloader},
-    report::{LogReporter, Reporter},
-    signals,
+    report::Reporter,
+    signals, supervisor,
 };
 
 /// Runs until SIGTERM or SIGINT. `read` reads the configuration once more.
@@ -32,11 +34,23 @@ pub(crate) async fn run(config: Config, read: Read, log: &Log) -> anyhow::Result
     let shutdown = signals::stop()?;
     let (reloader, mut asked) = Reloader::new();
     signals::reload(reloader.clone())?;
-    let radius = radius(service(store, &config)?, LogReporter)?;
+    let metrics = Arc::new(Metrics::new(SystemClock.now()));
+    let radius = radius(service(store, &config)?, Arc::clone(&metrics))?;
+    let endpoints = Endpoints {
+        radius: Arc::clone(&radius),
+        metrics,
+        health: Arc::default(),
+        shutdown: shutdown.clone(),
+    };
     let admin = admin::bind(&config)?;
+    let shown = config.metrics.listen.as_ref().map(endpoints::bind).transpose()?;
     let serving = Listeners::bind(&config)?.serve(Arc::clone(&radius), &config);
-    let watch = AbortOnDropHandle::new(tokio::spawn(watch(radius.service().clone())));
-    let admin = admin.map(|socket| AbortOnDropHandle::new(tokio::spawn(admin::serve(socket, reloader))));
+    let watch = spawn(watch(radius.service().clone()));
+    let attendance = spawn(supervisor::attend(
+        radius.service().clone(),
+        Arc::clone(&endpoints.health),
+    ));
+    let admin = admin.map(|socket| spawn(admin::serve(socket, reloader, endpoints.clone())));
     info!(
         state = %config.state_dir.display(),
         database = location.database.as_ref().map(ToString::to_string),
@@ -44,11 +58,13 @@ pub(crate) async fn run(config: Config, read: Read, log: &Log) -> anyhow::Result
         version = env!("CARGO_PKG_VERSION"),
         "ready"
     );
+    supervisor::ready();
     let mut live = Live {
         read,
         config,
         log,
-        radius: Arc::clone(&radius),
+        metrics: shown.map(|socket| endpoints::spawn(socket, &endpoints)),
+        endpoints,
         serving,
     };
     let failed = loop {
@@ -58,13 +74,19 @@ pub(crate) async fn run(config: Config, read: Read, log: &Log) -> anyhow::Result
             Some(ask) = asked.recv() => live.answer(ask),
         }
     };
-    drop(admin);
+    supervisor::stopping();
+    // Whoever asks for metrics is told until the end that this daemon stops.
     let finished = live.serving.finish().await;
-    drop(watch);
+    drop((admin, watch, attendance, live.metrics));
     write_records(radius.service().store().clone()).await;
     radius.discards().summarise();
     info!("stopped");
     failed.map_or(finished, Err)
+}
+
+/// Runs until what is returned is dropped.
+fn spawn(work: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(work))
 }
 
 /// Writes what the audit trail was told last, and nobody waited for.

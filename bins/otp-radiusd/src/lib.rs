@@ -8,15 +8,19 @@ mod config;
 mod daemon;
 mod database;
 mod demo;
+mod endpoints;
+mod exposition;
 mod generate;
 mod http;
 mod listeners;
 mod log;
 mod log_queue;
+mod metrics;
 mod radius;
 mod reload;
 mod report;
 mod signals;
+mod supervisor;
 
 use std::process::ExitCode;
 
@@ -24,6 +28,7 @@ use anyhow::Context as _;
 pub use cli::Cli;
 pub use config::{Config, ConfigError, LogFormat, SocketPath, Transport};
 pub use database::{DatabaseError, DatabaseUrl, PostgresqlConfig};
+pub use endpoints::{MetricsAddress, MetricsAddressError, MetricsConfig};
 pub use radius::{KDC_CLIENT, Radius, RadiusClient};
 pub use report::{Decided, Reporter};
 

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use krad::{AttributeType, MessageAuthenticatorRule, ReplyStyle, SharedSecret, radius11::Version};
+use krad::{AttributeType, Code, MessageAuthenticatorRule, ReplyStyle, SharedSecret, radius11::Version};
 use krad_tokio::{AccessRequest, Answer, ClientTerms, Discard, Peer, RadiusService};
 use otp_service::{Origin, Outcome, Request, Service};
 use otp_store::{AccountStore, ClientRecord, MessageAuthenticatorRule as StoredRule, Source, Store};
@@ -135,6 +135,14 @@ fn origin(id: u64, request: &AccessRequest) -> Origin {
         peer: Some(request.peer().to_string()),
         nas_identifier: request.nas_identifier().map(<[u8]>::to_vec),
     }
+}
+
+/// Whether nobody on the way could have forged the request: Message-Authenticator (RFC 3579 §3.2) protects it, or TLS.
+fn is_protected(request: &AccessRequest) -> bool {
+    let attributes = request.as_request();
+    let mut attributes = attributes.attributes().iter();
+    matches!(request.peer(), Peer::Tls { .. })
+        || attributes.any(|attribute| attribute.kind == AttributeType::MESSAGE_AUTHENTICATOR)
 }
 
 /// How long ago a request came in.
@@ -279,6 +287,7 @@ impl<R: Reporter, S: AccountStore> RadiusService for Radius<R, S> {
             client: client.name(),
             user_name: request.user_name().unwrap_or_default(),
             nas_identifier: request.nas_identifier(),
+            is_protected: is_protected(&request),
             outcome: &outcome,
             elapsed: waited(&request),
         });
@@ -293,6 +302,22 @@ impl<R: Reporter, S: AccountStore> RadiusService for Radius<R, S> {
     /// While the store does not commit, Status-Server stays unanswered, so that a client asks another server.
     fn is_available(&self) -> bool {
         self.service.is_available()
+    }
+
+    fn answered(&self, _: &Peer, _: &RadiusClient, code: Code, elapsed: Duration) {
+        self.reporter.answered(code, elapsed);
+    }
+
+    fn repeated(&self, peer: &Peer, client: &RadiusClient) {
+        self.reporter.repeated(peer, client.name());
+    }
+
+    fn opened(&self, peer: &Peer) {
+        self.reporter.opened(peer);
+    }
+
+    fn closed(&self, peer: &Peer) {
+        self.reporter.closed(peer);
     }
 
     fn discarded(&self, peer: &Peer, client: Option<&RadiusClient>, cause: &Discard) {

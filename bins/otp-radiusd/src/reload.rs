@@ -3,18 +3,20 @@
 use std::sync::Arc;
 
 use otp_service::PasswordCache;
-use otp_store::AccountStore;
 use rand::rngs::SysRng;
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info};
 
 use crate::{
     config::{Config, ConfigError},
     daemon,
+    endpoints::{self, Endpoints},
     listeners::Serving,
     log::{self, Log},
+    metrics::{Metrics, Reloaded},
     radius::Radius,
-    report::Reporter,
+    supervisor,
 };
 
 /// Why a new configuration does not hold. Everything is as before.
@@ -87,20 +89,33 @@ impl Reloader {
 pub(crate) type Read = Box<dyn Fn() -> Result<Config, ConfigError>>;
 
 /// Everything that a configuration has a say in while the daemon runs.
-pub(crate) struct Live<'a, R, S> {
+pub(crate) struct Live<'a> {
     /// Reads the configuration as the start of the program did.
     pub(crate) read: Read,
     /// The configuration that holds.
     pub(crate) config: Config,
     pub(crate) log: &'a Log,
-    pub(crate) radius: Arc<Radius<R, S>>,
-    pub(crate) serving: Serving<Radius<R, S>>,
+    pub(crate) endpoints: Endpoints,
+    /// Where `[metrics]` shows them.
+    pub(crate) metrics: Option<AbortOnDropHandle<()>>,
+    pub(crate) serving: Serving<Radius<Arc<Metrics>>>,
 }
 
-impl<R: Reporter, S: AccountStore> Live<'_, R, S> {
+impl Live<'_> {
     /// Reads the configuration again, and answers who asked for it.
     pub(crate) fn answer(&mut self, ask: Ask) {
+        supervisor::reloading();
         let outcome = self.reload();
+        let (reloaded, status) = match &outcome {
+            Ok(changes) if changes.is_empty() => (Reloaded::Unchanged, "Reloaded: nothing has changed"),
+            Ok(_) => (Reloaded::Changed, "Reloaded"),
+            Err(_) => (
+                Reloaded::Refused,
+                "Not reloaded: the log says why. Serving as before",
+            ),
+        };
+        self.endpoints.metrics.reloaded(reloaded);
+        supervisor::reloaded(status);
         match &outcome {
             Ok(changes) if changes.is_empty() => info!(by = ask.by, "reloaded: nothing has changed"),
             Ok(changes) => info!(by = ask.by, changes = changes.join("; "), "reloaded"),
@@ -135,11 +150,20 @@ impl<R: Reporter, S: AccountStore> Live<'_, R, S> {
             ),
         };
         let listeners = self.serving.bind_new(&config).map_err(unavailable)?;
+        let metrics = match &config.metrics.listen {
+            Some(address) if config.metrics != self.config.metrics => {
+                Some(endpoints::bind(address).map_err(unavailable)?)
+            }
+            _ => None,
+        };
         self.log.set(&config.log).map_err(unavailable)?;
         // … then what cannot.
         self.serving.change(listeners, &config);
         if has_other_life {
-            self.radius.service().set_password_cache(cache);
+            self.endpoints.service().set_password_cache(cache);
+        }
+        if config.metrics != self.config.metrics {
+            self.metrics = metrics.map(|socket| endpoints::spawn(socket, &self.endpoints));
         }
         self.config = config;
         Ok(changes)
@@ -197,6 +221,11 @@ fn changes(old: &Config, new: &Config) -> Changes {
     let seconds = |config: &Config| config.password_cache_s.duration().as_secs().to_string();
     compare("password_cache_s", seconds(old), seconds(new));
     let lower = |value: &dyn std::fmt::Debug| format!("{value:?}").to_lowercase();
+    let place = |config: &Config| match &config.metrics.listen {
+        Some(address) => address.to_string(),
+        None => "off".to_owned(),
+    };
+    compare("metrics.listen", place(old), place(new));
     compare("log.level", lower(&old.log.level), lower(&new.log.level));
     compare("log.format", lower(&old.log.format), lower(&new.log.format));
     changes
@@ -216,7 +245,7 @@ mod tests {
         assert_eq!(changes(&old, &old.clone()), Vec::<String>::new());
         let new = config(
             "listen = [\"unix:/run/a\", \"unix:/run/b\"]\nsocket_mode = \"0660\"\ndeadline_ms = 3000\n\
-             password_cache_s = 60\n[log]\nformat = \"json\"\nlevel = \"debug\"",
+             password_cache_s = 60\n[metrics]\nlisten = \"[::1]:9812\"\n[log]\nformat = \"json\"\nlevel = \"debug\"",
         );
         assert_eq!(
             changes(&old, &new),
@@ -226,6 +255,7 @@ mod tests {
                 "socket_mode: 0600 is 0660 now",
                 "deadline_ms: 4000 is 3000 now",
                 "password_cache_s: 0 is 60 now",
+                "metrics.listen: off is [::1]:9812 now",
                 "log.level: info is debug now",
                 "log.format: text is json now",
             ]

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use krad::Code;
 use krad_tokio::{Discard, Peer};
 use otp_service::Outcome;
 use otp_validation::UnixTime;
@@ -28,6 +29,8 @@ pub struct Decided<'a> {
     pub user_name: &'a [u8],
     /// NAS-Identifier as it was received.
     pub nas_identifier: Option<&'a [u8]>,
+    /// Whether Message-Authenticator or TLS kept others from forging it on the way.
+    pub is_protected: bool,
     /// What became of it, and why.
     pub outcome: &'a Outcome,
     /// From its receipt to the decision.
@@ -38,6 +41,26 @@ pub struct Decided<'a> {
 pub trait Reporter: Send + Sync + 'static {
     /// A request was decided.
     fn decided(&self, decided: &Decided<'_>);
+
+    /// A reply leaves, this long after the receipt of its request. Does nothing by default.
+    fn answered(&self, code: Code, elapsed: Duration) {
+        let _ = (code, elapsed);
+    }
+
+    /// A packet came again, and got the reply of the first one again. Does nothing by default.
+    fn repeated(&self, peer: &Peer, client: &str) {
+        let _ = (peer, client);
+    }
+
+    /// A connection was opened. Does nothing by default.
+    fn opened(&self, peer: &Peer) {
+        let _ = peer;
+    }
+
+    /// A connection that was opened is closed. Does nothing by default.
+    fn closed(&self, peer: &Peer) {
+        let _ = peer;
+    }
 }
 
 /// One `info` line per decision. Text from a peer is quoted and escaped.
@@ -106,6 +129,14 @@ impl Discards {
                 remedy,
                 "packets of this client are discarded"
             );
+        }
+    }
+
+    /// Tells each client, cause and number of packets.
+    pub(crate) fn each(&self, mut tell: impl FnMut(&str, &str, u64)) {
+        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for ((client, cause), count) in counts.iter() {
+            tell(client, cause, count.packets);
         }
     }
 

@@ -120,6 +120,8 @@ impl<S: RadiusService, K: Hash + Eq + Clone> Exchange<S, K> {
                 let reply = Arc::from(reply);
                 self.duplicates()
                     .complete(&key, ticket, Arc::clone(&reply), Instant::now());
+                let elapsed = Instant::now().saturating_duration_since(received_at);
+                guarded(|| self.service.answered(&peer, &client, answer.code(), elapsed));
                 Some(reply)
             }
             Err(error) => {

@@ -44,6 +44,12 @@ pub trait RadiusService: Send + Sync + 'static {
         let _ = (peer, client);
     }
 
+    /// A request has its answer, `code`, this long after its receipt: it leaves now. Duplicates are [`repeated`](Self::repeated).
+    /// Does nothing by default.
+    fn answered(&self, peer: &Peer, client: &Self::Client, code: Code, elapsed: Duration) {
+        let _ = (peer, client, code, elapsed);
+    }
+
     /// A connection was opened: on TLS, after its handshake. Does nothing by default.
     fn opened(&self, peer: &Peer) {
         let _ = peer;

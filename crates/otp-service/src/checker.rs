@@ -73,6 +73,14 @@ impl Checker {
         }
     }
 
+    /// How many checks run or wait for their turn.
+    pub(crate) fn queued(&self) -> u32 {
+        match &self.place {
+            Place::Pool(pool) => pool.queued.load(Ordering::Relaxed),
+            Place::Here => 0,
+        }
+    }
+
     /// Whether `password` is the one that `hash` was made of. A check that cannot be made is a wrong password.
     ///
     /// Dropping the future leaves the queue; a check that runs already runs to its end.
@@ -172,10 +180,7 @@ mod tests {
     }
 
     fn queued(checker: &Checker) -> u32 {
-        match &checker.place {
-            Place::Pool(pool) => pool.queued.load(SeqCst),
-            Place::Here => 0,
-        }
+        checker.queued()
     }
 
     #[tokio::test]

@@ -92,6 +92,11 @@ impl Passwords {
         *self.cache.write().unwrap_or_else(PoisonError::into_inner) = cache.map(Arc::new);
     }
 
+    /// How many checks run or wait.
+    pub(crate) fn checks(&self) -> u32 {
+        self.checker.queued()
+    }
+
     fn cache(&self) -> Option<Arc<PasswordCache>> {
         self.cache.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

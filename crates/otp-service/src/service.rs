@@ -79,6 +79,16 @@ impl<S: AccountStore> Service<S> {
         self.clock.now()
     }
 
+    /// How many password checks run, or wait for a core.
+    pub fn password_checks(&self) -> u32 {
+        self.passwords.checks()
+    }
+
+    /// How many times a clock has jumped, or has been found apart from the store's, since the start.
+    pub fn clock_alarms(&self) -> u64 {
+        self.watch.alarms()
+    }
+
     /// Whether anybody can be accepted now: the store has committed what it was given last.
     pub fn is_available(&self) -> bool {
         self.store.is_available()

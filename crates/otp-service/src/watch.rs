@@ -1,7 +1,10 @@
 //! Wall clocks are set back. What is remembered for some seconds must not come back with them.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -20,6 +23,8 @@ use crate::alarm::{Alarm, Alarms};
 pub(crate) struct ClockWatch {
     seen: Arc<Mutex<Seen>>,
     alarms: Arc<Mutex<Alarms>>,
+    /// Alarms so far.
+    told: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
@@ -84,6 +89,7 @@ impl ClockWatch {
         Self {
             seen: Arc::new(Mutex::new(seen)),
             alarms: Arc::default(),
+            told: Arc::default(),
         }
     }
 
@@ -95,7 +101,14 @@ impl ClockWatch {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .look(machine, store);
+        let count = u64::try_from(alarms.len()).unwrap_or(u64::MAX);
+        self.told.fetch_add(count, Ordering::Relaxed);
         alarms.into_iter().for_each(Alarm::say);
+    }
+
+    /// How many alarms there have been.
+    pub(crate) fn alarms(&self) -> u64 {
+        self.told.load(Ordering::Relaxed)
     }
 
     /// Since when the clock has only gone on. What is remembered of before is another process's.

@@ -1,7 +1,5 @@
 //! Effects become durable: together or not at all, on the version that they were decided on.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-
 use otp_validation::{
     Acceptance, Account, AccountVersion, ClientId, Decision, Effect, Lockout, Reason, TokenId, UnixTime,
     UserId, Verdict,
@@ -215,23 +213,6 @@ pub(crate) struct Job {
     pub(crate) record: Record,
     pub(crate) accepts: Option<TokenId>,
     pub(crate) reply: oneshot::Sender<Result<Commit, StoreError>>,
-}
-
-/// What the writer has done since this process opened the store.
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    pub(crate) groups: AtomicU64,
-    pub(crate) changes: AtomicU64,
-    pub(crate) conflicts: AtomicU64,
-    pub(crate) failed_groups: AtomicU64,
-    /// Whether the last attempt to commit, by the writer or as a probe, failed.
-    pub(crate) failing: AtomicBool,
-}
-
-impl Counters {
-    pub(crate) fn add(counter: &AtomicU64, count: usize) {
-        counter.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Ordering::Relaxed);
-    }
 }
 
 /// The account moves on from wherever it is, for administrators. What it was decided on before is a conflict now, so this

@@ -18,12 +18,14 @@
 //! | [`KeyStatus`], [`Rotation`], [`RotationProgress`] | a new sealing key in the place of the old one |
 //! | [`BackupSummary`], [`BackupProgress`], [`RestoreOptions`], [`Restored`], [`BackupError`] | everything in one file, and the way back |
 //! | [`Stats`] | figures |
+//! | [`Activity`], [`Histogram`], [`Distribution`] | what a store is doing, at no cost |
 //! | [`StoreError`], [`Kind`], [`EngineError`], [`KeyId`] | what went wrong, and what to do about it |
 #![forbid(unsafe_code)]
 
 mod acceptances;
 mod account;
 mod account_store;
+mod activity;
 mod apply;
 mod audit;
 mod backup;
@@ -60,6 +62,7 @@ mod user;
 mod value;
 
 pub use account_store::{AccountStore, Freshness, Snapshot};
+pub use activity::{Activity, Distribution, Histogram};
 pub use audit::{
     AuditEntry, Break, Broken, ChainId, DecisionFacts, FailureFacts, Head, HeadError, LONGEST_RECORD, Link,
     Record, Spent, Verification,

@@ -13,10 +13,11 @@ use zeroize::Zeroizing;
 
 use crate::{
     Commit, Digests, Kind, Location, Paths, Record, StoreError, acceptances,
+    activity::{Activity, Counters},
     apply::apply,
     audit::{Actor, Deed, Tail, Trail},
     cache::Cache,
-    commit::{Applied, Change, Counters, Job, accepted_token},
+    commit::{Applied, Change, Job, accepted_token},
     engine::Engine,
     error::Fault,
     init,
@@ -261,6 +262,7 @@ impl Store {
             return Ok(Commit::Conflict);
         };
         let (reply, answer) = oneshot::channel();
+        let waiting = self.0.counters.wait();
         self.0.engine.submit(Job {
             change,
             record,
@@ -268,6 +270,7 @@ impl Store {
             reply,
         })?;
         let committed = answer.await.unwrap_or(Err(StoreError::WriterGone));
+        drop(waiting);
         let known = committed.as_ref().ok();
         self.0.cache.learn(account.version, after, known);
         committed
@@ -420,6 +423,11 @@ impl Store {
         checked
     }
 
+    /// What the store has done since this process opened it, and what it is about. Nothing is asked of the database.
+    pub fn activity(&self) -> Activity {
+        self.0.counters.activity(sqlite::turns_awaited())
+    }
+
     /// Figures for those who watch the store.
     ///
     /// # Errors
@@ -441,8 +449,8 @@ impl Store {
                     Engine::Sqlite(engine) => engine.log_octets(),
                     Engine::Postgres(_) => 0,
                 },
-                groups: counters.groups.load(Ordering::Relaxed),
-                changes: counters.changes.load(Ordering::Relaxed),
+                groups: counters.groups(),
+                changes: counters.changes(),
                 conflicts: counters.conflicts.load(Ordering::Relaxed),
                 failed_groups: counters.failed_groups.load(Ordering::Relaxed),
             })

@@ -290,7 +290,7 @@ fn reloads_under_load_lose_nothing() {
         })
         .collect();
 
-    let (started, mut refused) = (Instant::now(), 0);
+    let (started, mut refused, mut hung_up) = (Instant::now(), 0, 0);
     for round in 0..reloads {
         thread::sleep(PAUSE);
         match round % 4 {
@@ -308,6 +308,8 @@ fn reloads_under_load_lose_nothing() {
             2 => assert_eq!(configured.reload(&plain).len(), 5),
             _ => {
                 configured.daemon.hang_up();
+                hung_up += 1;
+                configured.daemon.wait_for_nth("SIGHUP", hung_up);
             }
         }
     }

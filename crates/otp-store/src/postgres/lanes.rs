@@ -19,8 +19,9 @@ use tracing::{error, info};
 
 use crate::{
     Commit, StoreError,
+    activity::Counters,
     audit::{self, Batch, Trail},
-    commit::{Applied, Counters, Job},
+    commit::{Applied, Job},
     error::Fault,
     postgres::{
         batch::plan,
@@ -321,8 +322,7 @@ impl Lane {
         if self.counters.failing.swap(false, Ordering::Relaxed) {
             info!(database = self.servers.name(), "the store commits again");
         }
-        Counters::add(&self.counters.groups, 1);
-        Counters::add(&self.counters.changes, group.len());
+        self.counters.committed(group.len());
         for (job, fate) in group.into_iter().zip(fates) {
             let answer = match fate {
                 Applied::Done => Commit::durable(job.accepts),

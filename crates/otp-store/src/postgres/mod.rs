@@ -27,8 +27,9 @@ use otp_validation::UnixTime;
 
 use crate::{
     StoreError,
+    activity::Counters,
     audit::Trail,
-    commit::{Counters, Job},
+    commit::Job,
     error::Fault,
     postgres::{
         clock::Clock,

@@ -20,16 +20,10 @@ use reader::Readers;
 pub(crate) use schema::{APPLICATION_ID, migrate, newest};
 use session::WriteSession;
 pub(crate) use status::status;
-pub(crate) use turnstile::{LOCKS, Turnstile};
+pub(crate) use turnstile::{LOCKS, Turnstile, turns_awaited};
 use writer::Writer;
 
-use crate::{
-    Paths, StoreError,
-    audit::Trail,
-    commit::{Counters, Job},
-    error::Fault,
-    sql::Sql,
-};
+use crate::{Paths, StoreError, activity::Counters, audit::Trail, commit::Job, error::Fault, sql::Sql};
 
 /// The database behind a store.
 #[derive(Debug)]

@@ -9,6 +9,7 @@ use std::{
     io,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use crate::StoreError;
@@ -34,6 +35,7 @@ impl Turnstile {
 
     /// Waits for this writer's turn, however long the writers before it take.
     pub(crate) fn enter(&self) -> Result<Turn<'_>, StoreError> {
+        let _awaited = Awaited::begin();
         let (next_path, next) = &self.next;
         let (main_path, main) = &self.main;
         lock(next).map_err(|error| StoreError::io("lock", next_path, error))?;
@@ -42,9 +44,41 @@ impl Turnstile {
             .unlock()
             .map_err(|error| StoreError::io("unlock", next_path, error));
         entered?;
+        TAKEN.fetch_add(1, Ordering::Relaxed);
         let turn = Turn { main };
         left?;
         Ok(turn)
+    }
+}
+
+/// Writers of this process that stand at a turnstile.
+static AWAITED: AtomicU64 = AtomicU64::new(0);
+
+/// Writers of this process whose turn it is.
+static TAKEN: AtomicU64 = AtomicU64::new(0);
+
+/// How many writers of this process wait for another process to finish.
+pub(crate) fn turns_awaited() -> u64 {
+    match TAKEN.load(Ordering::Relaxed) {
+        0 => AWAITED.load(Ordering::Relaxed),
+        // They wait for one of their own.
+        _ => 0,
+    }
+}
+
+/// One of them.
+struct Awaited;
+
+impl Awaited {
+    fn begin() -> Self {
+        AWAITED.fetch_add(1, Ordering::Relaxed);
+        Self
+    }
+}
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        AWAITED.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -79,6 +113,7 @@ pub(crate) struct Turn<'a> {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
+        TAKEN.fetch_sub(1, Ordering::Relaxed);
         // A lock that cannot be released here is released when its file is closed, at the latest when the process ends.
         let _ = self.main.unlock();
     }

@@ -15,9 +15,10 @@ use tracing::{error, info, warn};
 
 use crate::{
     Commit, Paths, StoreError,
+    activity::Counters,
     apply::apply,
     audit::{self, Batch, Tail, Trail},
-    commit::{Applied, Counters, Job},
+    commit::{Applied, Job},
     error::Fault,
     queue::{GroupCommit, Groups, Queue, Refused},
     sql::Sql,
@@ -169,8 +170,7 @@ impl GroupCommit<Job> for WriterThread {
         if self.counters.failing.swap(false, Ordering::Relaxed) {
             info!(path = %self.paths.state_dir.display(), "the store commits again");
         }
-        Counters::add(&self.counters.groups, 1);
-        Counters::add(&self.counters.changes, group.len());
+        self.counters.committed(group.len());
         for (job, outcome) in group.into_iter().zip(outcomes) {
             let answer = match outcome {
                 Applied::Done => Commit::durable(job.accepts),

@@ -252,7 +252,7 @@ fn whoever_has_gone_away_spends_nothing() {
         matches!(answer.try_recv(), Ok(Ok(Commit::Accepted(_)))),
         "the first one did not spend the code"
     );
-    assert_eq!(counters.changes.load(Ordering::Relaxed), 1);
+    assert_eq!(counters.changes(), 1);
 }
 
 #[test]
@@ -280,9 +280,13 @@ fn everything_that_waits_is_one_transaction() {
         .collect();
     assert!(matches!(outcomes[0], Commit::Accepted(_)));
     assert!(outcomes[1..].iter().all(|outcome| *outcome == Commit::Conflict));
-    let [groups, changes, conflicts] = [&counters.groups, &counters.changes, &counters.conflicts]
-        .map(|counter| counter.load(Ordering::Relaxed));
-    assert_eq!((groups, changes, conflicts), (3, 600, 599)); // 256, 256, 88
+    let seen = counters.activity(0);
+    let sizes: Vec<_> = seen.group_sizes.up_to().collect();
+    assert_eq!(sizes[6..9], [(64, 0), (128, 1), (256, 3)], "256, 256, 88");
+    assert_eq!(
+        (counters.groups(), counters.changes(), seen.conflicts),
+        (3, 600, 599)
+    );
 }
 
 #[test]
@@ -381,5 +385,5 @@ fn a_change_that_no_longer_fits_harms_no_other_of_its_group() {
     let [unknown_user, older, accepted] = answers.map(|mut answer| answer.try_recv().unwrap().unwrap());
     assert_eq!((unknown_user, older), (Commit::Conflict, Commit::Conflict));
     assert!(matches!(accepted, Commit::Accepted(_)), "{accepted:?}");
-    assert_eq!(counters.groups.load(Ordering::Relaxed), 1);
+    assert_eq!(counters.groups(), 1);
 }

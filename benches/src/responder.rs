@@ -29,7 +29,8 @@ pub async fn serve(
     let settings = Settings::default();
     match listen {
         Target::Udp(address) => {
-            let socket = bind_udp(address).context("cannot listen")?;
+            let mut sockets = bind_udp(address, 1).context("cannot listen")?;
+            let socket = sockets.pop().context("there is no socket")?;
             bound(Target::Udp(socket.local_addr()?));
             let terms = ClientTerms::network(SharedSecret::new(secret.as_bytes()));
             serve_udp(socket, Arc::new(AcceptAll(terms)), settings, shutdown).await;

@@ -11,7 +11,7 @@ use std::{
 };
 
 use krad::StreamDecoder;
-use krad_tokio::DatagramSocket;
+use krad_tokio::{DatagramSocket, Route};
 use rand::{RngExt as _, rngs::StdRng};
 use tokio::{
     io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf},
@@ -111,7 +111,7 @@ impl SimSocket {
 }
 
 impl DatagramSocket for SimSocket {
-    async fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+    async fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, Route)> {
         let Some((octets, from)) = self.inbox.lock().await.recv().await else {
             return std::future::pending().await;
         };
@@ -123,10 +123,11 @@ impl DatagramSocket for SimSocket {
             Endpoint::Datagrams(from),
             buffer.get(..length).unwrap_or_default(),
         );
-        Ok((length, from))
+        Ok((length, from.into()))
     }
 
-    async fn send(&self, octets: &[u8], target: SocketAddr) -> io::Result<()> {
+    async fn send(&self, octets: &[u8], route: Route) -> io::Result<()> {
+        let target = route.source();
         lock(&self.history).answered(Endpoint::Datagrams(target), octets);
         Net::send(&self.net, self.address, target, octets);
         Ok(())

@@ -10,7 +10,7 @@ pub(crate) struct Package {
 }
 
 /// Everything that the tests start or link.
-pub(crate) const REQUIRED: [Package; 21] = [
+pub(crate) const REQUIRED: [Package; 24] = [
     Package {
         name: "krb5-kdc",
         provides: "krb5kdc, kdb5_util",
@@ -78,6 +78,18 @@ pub(crate) const REQUIRED: [Package; 21] = [
     Package {
         name: "procps",
         provides: "kill",
+    },
+    Package {
+        name: "radsecproxy",
+        provides: "radsecproxy",
+    },
+    Package {
+        name: "openssl",
+        provides: "openssl",
+    },
+    Package {
+        name: "systemd",
+        provides: "systemd-socket-activate",
     },
     Package {
         name: "util-linux",

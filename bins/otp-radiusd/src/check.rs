@@ -1,14 +1,16 @@
 //! `otp-radiusd --check`: would it start, and is there something to look at?
 
 use anyhow::{Context as _, bail};
+use otp_service::{Clock as _, SystemClock};
 use otp_store::{ClientRecord, ClientSource, Location, Store};
 
 use crate::{
-    config::{Config, DEFAULT_FILE, KDC_PATIENCE, Transport},
+    config::{Config, DEFAULT_FILE, KDC_PATIENCE},
     daemon::is_weakened,
-    listeners::{Availability, probe},
     log,
+    probe::{Availability, probe},
     radius::KDC_CLIENT,
+    transport::Transport,
 };
 
 /// Prints what was found; fails if the daemon would not start.
@@ -28,6 +30,7 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<()> {
     println!("key        {}", location.paths.key_file.display());
     let (users, clients) = (store.users()?, store.clients()?);
     let refused = listeners(config);
+    tls(config, &clients)?;
     println!("users      {}", users.len());
     for client in &clients {
         println!("client     {:<15} {}", client.name, from(client));
@@ -99,6 +102,7 @@ fn listeners(config: &Config) -> usize {
         }
         match probe(transport) {
             Ok(Availability::Free) => println!("listener   {transport}"),
+            Ok(Availability::Passed) => println!("listener   {transport} (passed by systemd at the start)"),
             Ok(Availability::InUse) => println!("listener   {transport} (in use: is the daemon running?)"),
             Err(error) => {
                 println!("listener   {transport}\nerror: {error:#}");
@@ -109,13 +113,46 @@ fn listeners(config: &Config) -> usize {
     refused
 }
 
+/// Reads what `[tls]` names, and prints until when it holds and whom it is about.
+fn tls(config: &Config, clients: &[ClientRecord]) -> anyhow::Result<()> {
+    let Some(terms) = config.tls_terms()? else {
+        return Ok(());
+    };
+    let left = terms
+        .expires()
+        .map(|expires| expires.as_secs().saturating_sub(SystemClock.now().0) / SECONDS_PER_DAY);
+    match left {
+        Some(0) => println!(
+            "warning: the certificate of `[tls]` is expired, or will be within a day; clients refuse it then"
+        ),
+        Some(days @ 1..WARNING_DAYS) => {
+            println!("warning: the certificate of `[tls]` is valid for {days} more days")
+        }
+        Some(days) => println!("tls        the certificate is valid for {days} more days"),
+        None => println!("tls        the certificate and its key belong together"),
+    }
+    for name in config.tls.clients.clients() {
+        if !clients.iter().any(|client| client.name == name) {
+            println!(
+                "warning: `[tls.clients]` names {name:?}, which is no client; `otpctl client list` shows them"
+            );
+        }
+    }
+    Ok(())
+}
+
+const SECONDS_PER_DAY: u64 = 86_400;
+/// How long before the end of the server's certificate there is a warning.
+const WARNING_DAYS: u64 = 30;
+
 /// What a KDC on the UNIX socket would run into.
 fn kdc(config: &Config, clients: &[ClientRecord]) {
-    if !config
-        .listen
-        .iter()
-        .any(|transport| matches!(transport, Transport::Unix(_)))
-    {
+    if !config.listen.iter().any(|transport| {
+        matches!(
+            transport,
+            Transport::Unix(_) | Transport::Systemd { tls: false, .. }
+        )
+    }) {
         return;
     }
     match clients.iter().find(|client| client.name == KDC_CLIENT) {

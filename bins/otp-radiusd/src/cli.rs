@@ -3,8 +3,9 @@
 use std::{env, path::PathBuf};
 
 use crate::{
-    config::{Config, ConfigError, SocketPath, Transport},
+    config::{Config, ConfigError, SocketPath},
     database::DatabaseUrl,
+    transport::Transport,
 };
 
 const AFTER_HELP: &str = "\
@@ -17,6 +18,7 @@ Files (defaults):
 Environment:
   OTP_RADIUSD_LOG         level of the log in place of the configured one, e.g. debug
   CREDENTIALS_DIRECTORY   set by systemd: the credential seal.key there is the sealing key unless one is configured
+  LISTEN_FDS, LISTEN_FDNAMES   set by systemd: the sockets of listeners systemd:NAME and systemd-tls:NAME
 
 Signals: SIGTERM and SIGINT finish what is in flight and stop; a second one stops at once. SIGHUP reads the configuration
 again, as `otpctl reload` does, and says in the log what became of it.
@@ -101,7 +103,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE", env = "OTP_RADIUSD_ADMIN_SOCKET")]
     admin_socket: Option<SocketPath>,
 
-    /// Listen here, and only here: unix:/path or udp://address:port. May be repeated.
+    /// Listen here, and only here: unix:/path, udp://address:port, tcp://…, tls://…, systemd:NAME. May be repeated.
     #[arg(long, value_name = "LISTENER")]
     listen: Vec<Transport>,
 }

@@ -4,11 +4,13 @@ use std::{
     fmt, fs, io,
     marker::PhantomData,
     net::SocketAddr,
+    num::NonZeroU16,
     path::{Path, PathBuf},
     str::FromStr,
     time::Duration,
 };
 
+use krad_tokio::TlsTerms;
 use otp_store::Location;
 use serde::{
     Deserialize, Deserializer,
@@ -18,6 +20,8 @@ use serde::{
 use crate::{
     database::{DatabaseError, PostgresqlConfig},
     endpoints::MetricsConfig,
+    tls::{TlsConfig, TlsConfigError},
+    transport::Transport,
 };
 
 /// Where the configuration is looked for if nobody says otherwise.
@@ -57,6 +61,8 @@ pub struct Config {
     pub listen: Vec<Transport>,
     /// Permissions of UNIX sockets, as in `chmod`.
     pub socket_mode: SocketMode,
+    /// How many sockets each address on UDP has; as many as there are processors unless set.
+    pub udp_sockets: Option<UdpSockets>,
     /// How long a request may take, in milliseconds. An MIT KDC waits for 5,000.
     pub deadline_ms: DeadlineMillis,
     /// For how many seconds a password that was right need not be hashed again; 0, the default, for never.
@@ -66,6 +72,12 @@ pub struct Config {
     /// Where metrics can be had.
     #[serde(deserialize_with = "table")]
     pub metrics: MetricsConfig,
+    /// Certificates and versions of the listeners that speak TLS.
+    #[serde(deserialize_with = "table")]
+    pub tls: TlsConfig,
+    /// How much one listener takes.
+    #[serde(deserialize_with = "table")]
+    pub limits: LimitsConfig,
     /// What is logged, and how.
     #[serde(deserialize_with = "table")]
     pub log: LogConfig,
@@ -85,12 +97,37 @@ impl Default for Config {
                 Transport::Udp(SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, 1812))),
             ],
             socket_mode: SocketMode(0o600),
+            udp_sockets: None,
             deadline_ms: DeadlineMillis(4_000),
             password_cache_s: CacheSeconds(0),
             admin_socket: None,
             metrics: MetricsConfig::default(),
+            tls: TlsConfig::default(),
+            limits: LimitsConfig::default(),
             log: LogConfig::default(),
             file: None,
+        }
+    }
+}
+
+/// Limits of each listener for connections (UNIX, TCP, TLS).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// How many connections it has at a time.
+    pub connections: NonZeroU16,
+    /// How many of them one address may have.
+    pub connections_per_address: NonZeroU16,
+    /// After how many seconds without traffic a TCP or TLS connection is closed.
+    pub idle_s: IdleSeconds,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            connections: NonZeroU16::MIN.saturating_add(1023),
+            connections_per_address: NonZeroU16::MIN.saturating_add(127),
+            idle_s: IdleSeconds(900),
         }
     }
 }
@@ -149,57 +186,6 @@ pub enum LogLevel {
     Debug,
     /// Everything.
     Trace,
-}
-
-/// A place to listen.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub enum Transport {
-    /// RADIUS on a UNIX stream socket, as the MIT KDC speaks it: no shared secret, the file's permissions protect it.
-    Unix(PathBuf),
-    /// RADIUS on UDP (RFC 2865).
-    Udp(SocketAddr),
-}
-
-/// Text that is not a place to listen.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{0:?} is no listener; write \"unix:/run/otp-radiusd/kdc.socket\" (an absolute path) or \"udp://127.0.0.1:1812\" (an address and a port)"
-)]
-pub struct TransportError(String);
-
-impl FromStr for Transport {
-    type Err = TransportError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let unix = text
-            .strip_prefix("unix:")
-            .filter(|path| path.starts_with('/'))
-            .map(|path| Self::Unix(path.into()));
-        let udp = || {
-            text.strip_prefix("udp://")
-                .and_then(|address| address.parse().ok())
-                .map(Self::Udp)
-        };
-        unix.or_else(udp).ok_or_else(|| TransportError(text.to_owned()))
-    }
-}
-
-impl TryFrom<String> for Transport {
-    type Error = TransportError;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-impl fmt::Display for Transport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-            Self::Udp(address) => write!(f, "udp://{address}"),
-        }
-    }
 }
 
 /// Permissions of a socket file, written as an octal string such as `"0660"`.
@@ -283,6 +269,56 @@ impl TryFrom<u64> for DeadlineMillis {
     }
 }
 
+/// A number of sockets, between 1 and 64.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "usize")]
+pub struct UdpSockets(usize);
+
+impl UdpSockets {
+    /// The number.
+    pub fn get(self) -> usize {
+        self.0
+    }
+}
+
+impl TryFrom<usize> for UdpSockets {
+    type Error = String;
+
+    fn try_from(sockets: usize) -> Result<Self, Self::Error> {
+        if (1..=64).contains(&sockets) {
+            return Ok(Self(sockets));
+        }
+        Err(format!(
+            "udp_sockets {sockets} is outside 1..=64; leave it out for one socket per processor"
+        ))
+    }
+}
+
+/// A time in seconds, between ten seconds and a day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "u64")]
+pub struct IdleSeconds(u64);
+
+impl IdleSeconds {
+    /// The time as a duration.
+    pub fn duration(self) -> Duration {
+        Duration::from_secs(self.0)
+    }
+}
+
+impl TryFrom<u64> for IdleSeconds {
+    type Error = String;
+
+    fn try_from(seconds: u64) -> Result<Self, Self::Error> {
+        if (10..=86_400).contains(&seconds) {
+            return Ok(Self(seconds));
+        }
+        Err(format!(
+            "idle_s {seconds} is outside 10..=86400; a proxy that asks with Status-Server twice a minute is never idle"
+        ))
+    }
+}
+
 /// A time in seconds, at most an hour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "u64")]
@@ -333,6 +369,14 @@ pub enum ConfigError {
     NoListener {
         /// The file.
         path: PathBuf,
+    },
+    /// The table `[tls]` leads to no TLS.
+    #[error("{}", path.as_ref().map_or_else(|| "the listeners cannot speak TLS".to_owned(), |path| path.display().to_string()))]
+    Tls {
+        /// The configuration file, if there is one.
+        path: Option<PathBuf>,
+        /// Why.
+        source: Box<TlsConfigError>,
     },
     /// The table `[postgresql]`, or the options in its place, lead to no database.
     #[error("the database of `[postgresql]` cannot be used")]
@@ -386,6 +430,18 @@ impl Config {
         }
     }
 
+    /// On what terms TLS is spoken, if a listener speaks it. Reads the files that `[tls]` names.
+    pub(crate) fn tls_terms(&self) -> Result<Option<TlsTerms>, ConfigError> {
+        let Some(listener) = self.listen.iter().find(|transport| transport.is_tls()) else {
+            return Ok(None);
+        };
+        let terms = self.tls.terms(listener).map_err(|source| ConfigError::Tls {
+            path: self.file.clone(),
+            source: Box::new(source),
+        })?;
+        Ok(Some(terms))
+    }
+
     /// Where the store is.
     pub(crate) fn location(&self) -> Result<Location, ConfigError> {
         Ok(Location {
@@ -437,8 +493,8 @@ mod tests {
             &["/etc/x.toml", "line 2", "state_dirr", "state_dir"],
         ),
         (
-            "listen = [\"tcp://1.2.3.4:5\"]",
-            &["line 1", "tcp://1.2.3.4:5", "udp://"],
+            "listen = [\"dtls://1.2.3.4:5\"]",
+            &["line 1", "dtls://1.2.3.4:5", "udp://", "systemd:NAME"],
         ),
         ("listen = [\"unix:relative\"]", &["unix:relative", "absolute"]),
         ("listen = [\"udp://localhost:1812\"]", &["udp://localhost:1812"]),
@@ -450,6 +506,23 @@ mod tests {
         ("postgresql = [\"otp\"]", &["line 1", "a table such as"]),
         ("[postgresql]\nurls = \"x\"", &["line 2", "urls", "url_file"]),
         ("socket_mode = \"0\"", &["locks out the owner", "0600"]),
+        ("udp_sockets = 0", &["line 1", "1..=64"]),
+        ("udp_sockets = -1", &["line 1"]),
+        ("[limits]\nconnections = 0", &["line 2"]),
+        ("[limits]\nidle_s = 9", &["line 2", "10..=86400"]),
+        ("limits = []", &["line 1", "a table such as"]),
+        ("[tls]\nradius_1_1 = \"maybe\"", &["line 2", "maybe", "require"]),
+        ("[tls]\nmin_version = \"1.1\"", &["line 2", "1.1", "1.3"]),
+        (
+            "[tls]\ncertficate = \"x\"",
+            &["line 2", "certficate", "certificate"],
+        ),
+        (
+            "[tls.clients]\nvpn = [\"sha256:AA\"]",
+            &["line 2", "sha256:AA", "openssl x509"],
+        ),
+        ("[tls.clients]\nvpn = [\"\"]", &["line 2", "by a name in it"]),
+        ("[tls.clients]\nvpn = \"vpn.example.com\"", &["line 2"]),
         ("deadline_ms = 5", &["100..=30000"]),
         ("deadline_ms = \"4s\"", &["line 1"]),
         ("password_cache_s = 3601", &["line 1", "0..=3600"]),
@@ -484,9 +557,33 @@ mod tests {
     }
 
     #[test]
-    fn listeners_parse_back() {
-        for text in ["unix:/run/x.socket", "udp://127.0.0.1:1812", "udp://[::1]:0"] {
-            assert_eq!(text.parse::<Transport>().unwrap().to_string(), text);
+    fn tls_needs_its_files_if_somebody_listens() {
+        let message = |text: &str| {
+            let config = Config::parse(text, "/etc/x.toml".as_ref()).unwrap();
+            let terms = config.tls_terms().map(|terms| terms.is_some());
+            terms.map_err(|error| format!("{:#}", anyhow::Error::from(error)))
+        };
+        assert_eq!(message("[tls]\ncertificate = \"/absent.pem\""), Ok(false));
+        let missing = message("listen = [\"tls://[::]:2083\"]").unwrap_err();
+        for part in [
+            "/etc/x.toml",
+            "tls://[::]:2083",
+            "`certificate`",
+            "certificate = \"/etc/",
+        ] {
+            assert!(missing.contains(part), "{missing}");
+        }
+        let text =
+            "listen = [\"systemd-tls:radsec\"]\n[tls]\ncertificate = \"/absent.pem\"\nkey = \"/absent.key\"";
+        assert!(message(text).unwrap_err().contains("`client_ca`"));
+        let absent = message(&format!("{text}\nclient_ca = \"/absent.ca\"")).unwrap_err();
+        for part in [
+            "/etc/x.toml",
+            "`[tls]`",
+            "cannot read /absent.pem",
+            "user of the daemon",
+        ] {
+            assert!(absent.contains(part), "{absent}");
         }
     }
 }

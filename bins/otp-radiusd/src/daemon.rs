@@ -10,6 +10,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, error, info, warn};
 
 use crate::{
+    activation::Passed,
     admin,
     config::Config,
     endpoints::{self, Endpoints},
@@ -22,8 +23,8 @@ use crate::{
     signals, supervisor,
 };
 
-/// Runs until SIGTERM or SIGINT. `read` reads the configuration once more.
-pub(crate) async fn run(config: Config, read: Read, log: &Log) -> anyhow::Result<()> {
+/// Runs until SIGTERM or SIGINT. `passed` is what systemd has bound; `read` reads the configuration once more.
+pub(crate) async fn run(config: Config, passed: Passed, read: Read, log: &Log) -> anyhow::Result<()> {
     let location = config.location()?;
     warn_of_lost_commits(&location);
     let store = Store::open(&location)?;
@@ -36,6 +37,7 @@ pub(crate) async fn run(config: Config, read: Read, log: &Log) -> anyhow::Result
     signals::reload(reloader.clone())?;
     let metrics = Arc::new(Metrics::new(SystemClock.now()));
     let radius = radius(service(store, &config)?, Arc::clone(&metrics))?;
+    radius.set_certificate_rules(config.tls.clients.clone());
     let endpoints = Endpoints {
         radius: Arc::clone(&radius),
         metrics,
@@ -44,7 +46,7 @@ pub(crate) async fn run(config: Config, read: Read, log: &Log) -> anyhow::Result
     };
     let admin = admin::bind(&config)?;
     let shown = config.metrics.listen.as_ref().map(endpoints::bind).transpose()?;
-    let serving = Listeners::bind(&config)?.serve(Arc::clone(&radius), &config);
+    let serving = Listeners::bind(&config, passed)?.serve(Arc::clone(&radius), &config);
     let watch = spawn(watch(radius.service().clone()));
     let attendance = spawn(supervisor::attend(
         radius.service().clone(),

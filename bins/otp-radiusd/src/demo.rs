@@ -17,13 +17,15 @@ use rand::{CryptoRng, rngs::SysRng};
 use zeroize::Zeroizing;
 
 use crate::{
+    activation::Passed,
     cli::DemoOptions,
-    config::{Config, LogConfig, LogFormat, LogLevel, Transport},
+    config::{Config, LogConfig, LogFormat, LogLevel},
     daemon,
     listeners::Listeners,
     log,
     report::{Decided, Reporter},
     signals,
+    transport::Transport,
 };
 
 /// Who may be let in here is nobody's secret.
@@ -54,7 +56,8 @@ pub(crate) async fn run(options: DemoOptions) -> anyhow::Result<()> {
         ],
         ..Config::default()
     };
-    let listeners = Listeners::bind(&config).context("try another port: otp-radiusd demo --port 0")?;
+    let listeners =
+        Listeners::bind(&config, Passed::default()).context("try another port: otp-radiusd demo --port 0")?;
     let udp = listeners
         .udp_addresses()
         .into_iter()

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod activation;
 mod admin;
 mod check;
 mod cli;
@@ -16,21 +17,26 @@ mod listeners;
 mod log;
 mod log_queue;
 mod metrics;
+mod probe;
 mod radius;
 mod reload;
 mod report;
 mod signals;
 mod supervisor;
+mod tls;
+mod transport;
 
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 pub use cli::Cli;
-pub use config::{Config, ConfigError, LogFormat, SocketPath, Transport};
+pub use config::{Config, ConfigError, LimitsConfig, LogFormat, SocketPath};
 pub use database::{DatabaseError, DatabaseUrl, PostgresqlConfig};
 pub use endpoints::{MetricsAddress, MetricsAddressError, MetricsConfig};
 pub use radius::{KDC_CLIENT, Radius, RadiusClient};
 pub use report::{Decided, Reporter};
+pub use tls::{CertificateRule, CertificateRuleError, CertificateRules, TlsConfig, TlsConfigError};
+pub use transport::{Transport, TransportError};
 
 /// Runs what the command line asks for and turns the outcome into an exit code: 0 done, 1 failed, with the reason on
 /// standard error.
@@ -47,10 +53,12 @@ pub fn run(cli: Cli) -> ExitCode {
                 if cli.check {
                     return check::run(&config);
                 }
+                // Before there are other threads.
+                let passed = activation::Passed::take()?;
                 // What it still holds is written before the reason of a failure.
                 let log = log::init(&config.log)?;
                 let read = move || cli.options.configuration();
-                with_runtime(daemon::run(config, Box::new(read), &log))
+                with_runtime(daemon::run(config, passed, Box::new(read), &log))
             }),
     };
     match outcome {

@@ -1,88 +1,120 @@
-//! Where the daemon listens: looked at, bound, served.
+//! Where the daemon listens: bound, served, changed.
 
 use std::{
-    fmt::Write as _,
     fs::{self, Permissions},
     io,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    os::unix::{
-        fs::{FileTypeExt as _, PermissionsExt as _},
-        net::{SocketAddr as UnixAddress, UnixStream},
-    },
+    net::SocketAddr,
+    os::unix::fs::PermissionsExt as _,
     path::Path,
     sync::Arc,
+    thread::available_parallelism,
     time::Duration,
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use krad_tokio::{
-    LiveSettings, RadiusService, Settings, UnixSocket, bind_udp, bind_unix, serve_udp, serve_unix,
+    LiveSettings, RadiusService, Settings, TlsTerms, UdpListener, UnixSocket, bind_tcp, bind_udp, bind_unix,
+    serve_tcp, serve_tls, serve_udp, serve_unix,
 };
-use tokio::{net::UdpSocket, task::JoinSet};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use tokio::{
+    net::{TcpListener, UnixListener},
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::{
-    config::{Config, Transport},
+    activation::{Passed, PassedSocket},
+    config::Config,
+    probe::{explained, or_ipv4},
     radius::KDC_CLIENT,
+    transport::Transport,
 };
 
 /// How long requests in flight may take once the daemon is told to stop.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// A bound socket that is not served yet.
+/// A bound listener that is not served yet.
 enum Bound {
     Unix(UnixSocket),
-    Udp(UdpSocket),
+    /// Sockets of one address.
+    Udp(Vec<UdpListener>),
+    Tcp(TcpListener),
+    Tls(TcpListener),
 }
 
 impl Bound {
     /// Where clients reach it, with the port that was chosen for port 0.
     fn place(&self, transport: &Transport) -> String {
-        match self {
-            Self::Udp(socket) => match socket.local_addr() {
-                Ok(address) => format!("udp://{address}"),
-                Err(_) => transport.to_string(),
-            },
-            Self::Unix(_) => transport.to_string(),
+        let scheme = match self {
+            Self::Unix(_) => return transport.to_string(),
+            Self::Udp(_) => "udp",
+            Self::Tcp(_) => "tcp",
+            Self::Tls(_) => "tls",
+        };
+        match self.address() {
+            Some(address) => format!("{scheme}://{address}"),
+            None => transport.to_string(),
         }
     }
 
-    fn udp_address(&self) -> Option<SocketAddr> {
+    fn address(&self) -> Option<SocketAddr> {
         match self {
-            Self::Udp(socket) => socket.local_addr().ok(),
+            Self::Udp(sockets) => sockets.first()?.local_addr().ok(),
+            Self::Tcp(socket) | Self::Tls(socket) => socket.local_addr().ok(),
             Self::Unix(_) => None,
         }
     }
 }
 
 /// Bound sockets, before they are served.
-pub(crate) struct Listeners(Vec<(Transport, Bound)>);
+pub(crate) struct Listeners {
+    bound: Vec<(Transport, Bound)>,
+    /// On what terms TLS is spoken, if a listener speaks it.
+    tls: Option<TlsTerms>,
+}
 
 impl Listeners {
-    /// Binds everything, or nothing and says which listener could not be had.
-    pub(crate) fn bind(config: &Config) -> anyhow::Result<Self> {
-        Self::bind_all(&config.listen, config)
+    /// Binds everything, or nothing and says which listener could not be had. `passed` is what systemd has bound.
+    pub(crate) fn bind(config: &Config, passed: Passed) -> anyhow::Result<Self> {
+        raise_descriptor_limit();
+        Self::bind_all(&config.listen, config, passed)
     }
 
-    fn bind_all(transports: &[Transport], config: &Config) -> anyhow::Result<Self> {
-        let bound = transports
-            .iter()
-            .map(|transport| Ok((transport.clone(), bind(transport, config)?)));
-        bound.collect::<anyhow::Result<_>>().map(Self)
+    fn bind_all(transports: &[Transport], config: &Config, mut passed: Passed) -> anyhow::Result<Self> {
+        let tls = config.tls_terms()?;
+        let mut bound = Vec::new();
+        for transport in transports {
+            let listeners = match transport {
+                Transport::Systemd { name, tls } => adopted(&mut passed, name, *tls)?,
+                _ => bind(transport, config)
+                    .map_err(|error| explained(error, transport))
+                    .with_context(|| format!("cannot listen on {transport}"))?
+                    .into_iter()
+                    .collect(),
+            };
+            bound.extend(listeners.into_iter().map(|bound| (transport.clone(), bound)));
+        }
+        for name in passed.names() {
+            warn!(
+                "systemd passes a socket {name:?} that no listener has; add \"systemd:{name}\" to `listen`"
+            );
+        }
+        Ok(Self { bound, tls })
     }
 
     fn announce(&self) {
-        for (transport, bound) in &self.0 {
+        for (transport, bound) in &self.bound {
             info!("listening on {}", bound.place(transport));
         }
     }
 
     /// The addresses of the UDP sockets, with the ports that were chosen for port 0.
     pub(crate) fn udp_addresses(&self) -> Vec<SocketAddr> {
-        self.0
-            .iter()
-            .filter_map(|(_, bound)| bound.udp_address())
+        let udp = self.bound.iter().map(|(_, bound)| bound);
+        udp.filter(|bound| matches!(bound, Bound::Udp(_)))
+            .filter_map(Bound::address)
             .collect()
     }
 
@@ -91,6 +123,7 @@ impl Listeners {
         let mut serving = Serving {
             service,
             settings: settings(config).into(),
+            tls: None,
             listeners: Vec::new(),
             servers: JoinSet::new(),
         };
@@ -103,6 +136,7 @@ impl Listeners {
 pub(crate) struct Serving<S> {
     service: Arc<S>,
     settings: LiveSettings,
+    tls: Option<Arc<TlsTerms>>,
     listeners: Vec<(Transport, CancellationToken)>,
     servers: JoinSet<()>,
 }
@@ -110,20 +144,39 @@ pub(crate) struct Serving<S> {
 impl<S: RadiusService> Serving<S> {
     fn begin(&mut self, listeners: Listeners) {
         listeners.announce();
-        for (transport, bound) in listeners.0 {
+        match (&self.tls, listeners.tls) {
+            (Some(current), Some(new)) => current.replace(&new),
+            (None, Some(new)) => self.tls = Some(Arc::new(new)),
+            (_, None) => {}
+        }
+        for (transport, bound) in listeners.bound {
             let stop = CancellationToken::new();
-            let (service, settings) = (Arc::clone(&self.service), self.settings.clone());
-            match bound {
-                Bound::Unix(socket) => {
-                    let server = serve_unix(socket, KDC_CLIENT, service, settings, stop.clone());
-                    self.servers.spawn(server);
-                }
-                Bound::Udp(socket) => {
-                    self.servers
-                        .spawn(serve_udp(socket, service, settings, stop.clone()));
+            self.spawn(bound, &stop);
+            self.listeners.push((transport, stop));
+        }
+    }
+
+    fn spawn(&mut self, bound: Bound, stop: &CancellationToken) {
+        let (service, settings) = (Arc::clone(&self.service), self.settings.clone());
+        let (servers, stop) = (&mut self.servers, stop.clone());
+        match (bound, &self.tls) {
+            (Bound::Unix(socket), _) => {
+                servers.spawn(serve_unix(socket, KDC_CLIENT, service, settings, stop));
+            }
+            (Bound::Udp(sockets), _) => {
+                for socket in sockets {
+                    let (service, settings) = (Arc::clone(&service), settings.clone());
+                    servers.spawn(serve_udp(socket, service, settings, stop.clone()));
                 }
             }
-            self.listeners.push((transport, stop));
+            (Bound::Tcp(socket), _) => {
+                servers.spawn(serve_tcp(socket, service, settings, stop));
+            }
+            (Bound::Tls(socket), Some(terms)) => {
+                servers.spawn(serve_tls(socket, Arc::clone(terms), service, settings, stop));
+            }
+            // Whoever binds a listener that speaks TLS has read its terms.
+            (Bound::Tls(_), None) => {}
         }
     }
 
@@ -141,7 +194,7 @@ impl<S: RadiusService> Serving<S> {
             .filter(|transport| !served.contains(transport))
             .cloned()
             .collect();
-        Listeners::bind_all(&new, config)
+        Listeners::bind_all(&new, config, Passed::default())
     }
 
     /// Serves `new` ones, too, and no longer those that `config` does not have: these finish what is in flight. The others
@@ -191,24 +244,36 @@ impl<S: RadiusService> Serving<S> {
     }
 }
 
+/// The limits of each listener.
 fn settings(config: &Config) -> Settings {
     Settings {
         deadline: config.deadline_ms.duration(),
         drain: DRAIN,
+        connections: usize::from(config.limits.connections.get()),
+        connections_per_source: usize::from(config.limits.connections_per_address.get()),
+        idle: config.limits.idle_s.duration(),
         ..Settings::default()
     }
 }
 
-fn bind(transport: &Transport, config: &Config) -> anyhow::Result<Bound> {
-    let bound = match transport {
-        Transport::Unix(path) => make_parent(path)
-            .and_then(|()| bind_unix(path, config.socket_mode.0))
-            .map(Bound::Unix),
-        Transport::Udp(address) => bind_udp_or_ipv4(*address).map(Bound::Udp),
-    };
-    bound
-        .map_err(|error| explained(error, transport))
-        .with_context(|| format!("cannot listen on {transport}"))
+/// Binds a listener; one from systemd is bound already.
+fn bind(transport: &Transport, config: &Config) -> io::Result<Option<Bound>> {
+    Ok(Some(match transport {
+        Transport::Unix(path) => {
+            make_parent(path)?;
+            Bound::Unix(bind_unix(path, config.socket_mode.0)?)
+        }
+        Transport::Udp(address) => {
+            let sockets = match config.udp_sockets {
+                Some(sockets) => sockets.get(),
+                None => available_parallelism().map_or(1, usize::from),
+            };
+            Bound::Udp(or_ipv4(*address, |address| bind_udp(address, sockets))?)
+        }
+        Transport::Tcp(address) => Bound::Tcp(or_ipv4(*address, bind_tcp)?),
+        Transport::Tls(address) => Bound::Tls(or_ipv4(*address, bind_tcp)?),
+        Transport::Systemd { .. } => return Ok(None),
+    }))
 }
 
 /// The permissions of a socket that stays.
@@ -220,89 +285,6 @@ fn set_mode(transport: &Transport, config: &Config) {
     }
 }
 
-/// What stands against listening somewhere, for `--check`: nothing is made, and nothing that listens is disturbed.
-pub(crate) fn probe(transport: &Transport) -> Result<Availability, anyhow::Error> {
-    let probed = match transport {
-        Transport::Unix(path) => probe_unix(path),
-        Transport::Udp(address) => probe_udp(*address),
-    };
-    match probed {
-        Ok(()) => Ok(Availability::Free),
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Ok(Availability::InUse),
-        Err(error) => {
-            Err(anyhow::Error::from(explained(error, transport))
-                .context(format!("cannot listen on {transport}")))
-        }
-    }
-}
-
-/// Whether a listener can be had.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Availability {
-    /// It can.
-    Free,
-    /// A process listens there already: the daemon, if it runs.
-    InUse,
-}
-
-fn probe_unix(path: &Path) -> io::Result<()> {
-    let address = UnixAddress::from_pathname(path)?;
-    if let Some(directory) = path.ancestors().skip(1).find(|ancestor| ancestor.exists())
-        && !directory.is_dir()
-    {
-        let message = format!("{} is not a directory", directory.display());
-        return Err(io::Error::new(io::ErrorKind::NotADirectory, message));
-    }
-    let metadata = match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        other => other?,
-    };
-    if !metadata.file_type().is_socket() {
-        let message = format!("{} exists and is not a socket", path.display());
-        return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
-    }
-    match UnixStream::connect_addr(&address) {
-        Ok(_) => Err(io::ErrorKind::AddrInUse.into()),
-        // Left behind by a daemon that was killed; the next one replaces it.
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
-fn probe_udp(address: SocketAddr) -> io::Result<()> {
-    match std::net::UdpSocket::bind(address) {
-        Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && lacks_ipv6(&error) => {
-            std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, address.port())).map(drop)
-        }
-        bound => bound.map(drop),
-    }
-}
-
-/// The error with what to do about it, where its text alone leaves an administrator to search.
-fn explained(error: io::Error, transport: &Transport) -> io::Error {
-    let remedy = match (error.kind(), transport) {
-        (io::ErrorKind::AddrInUse, Transport::Udp(address)) => format!(
-            "another program has this port; `ss -lunp 'sport = :{}'` names it",
-            address.port()
-        ),
-        (io::ErrorKind::AddrNotAvailable, Transport::Udp(_)) => {
-            "no interface of this machine has this address; `ip address` shows them".to_owned()
-        }
-        (io::ErrorKind::PermissionDenied, Transport::Unix(path)) => format!(
-            "this user may not make {}; start as root, let systemd make the directory (RuntimeDirectory=), or listen elsewhere",
-            path.display()
-        ),
-        (io::ErrorKind::InvalidInput, Transport::Unix(_)) => {
-            "the path of a socket has at most 107 octets".to_owned()
-        }
-        _ => return error,
-    };
-    let mut text = error.to_string();
-    // Writing to a string cannot fail.
-    let _ = write!(text, ": {remedy}");
-    io::Error::new(error.kind(), text)
-}
-
 /// Makes the directory of a socket, as `/run` is empty after every boot.
 pub(crate) fn make_parent(path: &Path) -> io::Result<()> {
     match path.parent() {
@@ -311,17 +293,50 @@ pub(crate) fn make_parent(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Binds `address`; all addresses of a machine without IPv6 are its IPv4 addresses.
-fn bind_udp_or_ipv4(address: SocketAddr) -> io::Result<UdpSocket> {
-    match bind_udp(address) {
-        Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && lacks_ipv6(&error) => {
-            bind_udp((Ipv4Addr::UNSPECIFIED, address.port()).into())
-        }
-        bound => bound,
+/// The sockets of this name that systemd has bound.
+fn adopted(passed: &mut Passed, name: &str, tls: bool) -> anyhow::Result<Vec<Bound>> {
+    let found = passed.named(name);
+    if found.is_empty() {
+        let others = passed.names().collect::<Vec<_>>().join(", ");
+        bail!(
+            "systemd passes no socket {name:?} (others: {}); start the daemon through its .socket unit, whose FileDescriptorName= \
+             is the name, or listen on an address",
+            if others.is_empty() { "none" } else { &others }
+        );
     }
+    found
+        .into_iter()
+        .map(|socket| adopt(socket, tls).with_context(|| format!("cannot listen on systemd's {name:?}")))
+        .collect()
 }
 
-fn lacks_ipv6(error: &io::Error) -> bool {
-    const EAFNOSUPPORT: i32 = 97;
-    error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(EAFNOSUPPORT)
+fn adopt(socket: PassedSocket, tls: bool) -> anyhow::Result<Bound> {
+    Ok(match socket {
+        PassedSocket::Tcp(socket) => {
+            socket.set_nonblocking(true)?;
+            let socket = TcpListener::from_std(socket)?;
+            if tls {
+                Bound::Tls(socket)
+            } else {
+                Bound::Tcp(socket)
+            }
+        }
+        _ if tls => bail!("TLS is spoken on TCP sockets alone (ListenStream= with a port)"),
+        PassedSocket::Unix(socket) => {
+            socket.set_nonblocking(true)?;
+            Bound::Unix(UnixListener::from_std(socket)?.into())
+        }
+        PassedSocket::Udp(socket) => Bound::Udp(vec![UdpListener::from_std(socket)?]),
+    })
+}
+
+/// Lets the daemon have as many files open as it may: each connection is one, and the usual limit of 1,024 is for programs
+/// that use select(2).
+fn raise_descriptor_limit() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard).map(|()| hard));
+    match raised {
+        Ok(limit) => debug!(limit, "open files"),
+        Err(error) => debug!(%error, "the limit of open files stays as it is"),
+    }
 }

@@ -18,7 +18,10 @@ use tokio::time::Instant;
 use tracing::error;
 use zeroize::Zeroizing;
 
-use crate::report::{Decided, Discards, Reporter};
+use crate::{
+    report::{Decided, Discards, Reporter},
+    tls::CertificateRules,
+};
 
 /// The client whose requests arrive on the UNIX sockets; `otpctl init` makes it.
 pub const KDC_CLIENT: &str = "kdc";
@@ -32,6 +35,7 @@ pub struct Radius<R, S = Store> {
     discards: Discards,
     clients: Clients,
     tls_terms: ClientTerms,
+    certificate_rules: RwLock<Arc<CertificateRules>>,
     /// Number of the next request.
     next_id: AtomicU64,
     /// Drawn by lot, so that two runs share neither numbers of requests nor channels.
@@ -47,6 +51,7 @@ impl<R: Reporter, S: AccountStore> Radius<R, S> {
             discards: Discards::default(),
             clients: Clients::default(),
             tls_terms: ClientTerms::tls(),
+            certificate_rules: RwLock::default(),
             next_id: AtomicU64::new(u64::from(run) << 20),
             run,
         }
@@ -65,6 +70,31 @@ impl<R: Reporter, S: AccountStore> Radius<R, S> {
 
     pub(crate) fn service(&self) -> &Service<S> {
         &self.service
+    }
+
+    /// Lets these rules hold for the certificates of clients, from the next packet on.
+    pub fn set_certificate_rules(&self, rules: CertificateRules) {
+        *self
+            .certificate_rules
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+    }
+
+    /// Whether a client of this name may be at the other end: on TLS its certificate says so, once there is one.
+    fn is_permitted(&self, peer: &Peer, client: &str) -> bool {
+        match peer {
+            Peer::Tls {
+                certificate: Some(certificate),
+                ..
+            } => {
+                let rules = self
+                    .certificate_rules
+                    .read()
+                    .unwrap_or_else(PoisonError::into_inner);
+                rules.permit(client, certificate)
+            }
+            _ => true,
+        }
     }
 
     pub(crate) fn discards(&self) -> &Discards {
@@ -254,6 +284,7 @@ impl<R: Reporter, S: AccountStore> RadiusService for Radius<R, S> {
             None => Source::Listener(KDC_CLIENT.into()),
         };
         let refused = match self.service.store().client_for(&source).await {
+            Ok(Some(record)) if !self.is_permitted(peer, &record.name) => return None,
             Ok(Some(record)) => {
                 let (terms, client) = self.clients.treatment(record);
                 // The connection is what makes a client on TLS authentic; its secret is for other transports.

@@ -9,7 +9,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info};
 
 use crate::{
-    config::{Config, ConfigError},
+    config::{Config, ConfigError, LimitsConfig},
     daemon,
     endpoints::{self, Endpoints},
     listeners::Serving,
@@ -17,6 +17,7 @@ use crate::{
     metrics::{Metrics, Reloaded},
     radius::Radius,
     supervisor,
+    transport::Transport,
 };
 
 /// Why a new configuration does not hold. Everything is as before.
@@ -139,7 +140,7 @@ impl Live<'_> {
         }
         let unavailable = |error: anyhow::Error| ReloadError::Unavailable(error.into());
         log::filter(&config.log).map_err(unavailable)?;
-        let changes = changes(&self.config, &config);
+        let mut changes = changes(&self.config, &config);
         let life = config.password_cache_s.duration();
         let has_other_life = life != self.config.password_cache_s.duration();
         let cache = match life.is_zero() {
@@ -156,9 +157,15 @@ impl Live<'_> {
             }
             _ => None,
         };
+        if config.listen.iter().any(Transport::is_tls) {
+            changes.push("[tls]: certificates and keys were read again".to_owned());
+        }
         self.log.set(&config.log).map_err(unavailable)?;
         // … then what cannot.
         self.serving.change(listeners, &config);
+        self.endpoints
+            .radius
+            .set_certificate_rules(config.tls.clients.clone());
         if has_other_life {
             self.endpoints.service().set_password_cache(cache);
         }
@@ -187,6 +194,7 @@ fn fixed(old: &Config, new: &Config) -> Vec<&'static str> {
         ("state_dir", old.state_dir != new.state_dir),
         ("key_file", old.key_file != new.key_file),
         ("admin_socket", old.admin_socket != new.admin_socket),
+        ("udp_sockets", old.udp_sockets != new.udp_sockets),
         ("[postgresql]", !old.postgresql.is_same(&new.postgresql)),
     ];
     let changed = keys.into_iter().filter(|(_, is_changed)| *is_changed);
@@ -220,6 +228,20 @@ fn changes(old: &Config, new: &Config) -> Changes {
     compare("deadline_ms", millis(old), millis(new));
     let seconds = |config: &Config| config.password_cache_s.duration().as_secs().to_string();
     compare("password_cache_s", seconds(old), seconds(new));
+    let number = |number: std::num::NonZeroU16| number.to_string();
+    let (limits, new_limits) = (old.limits, new.limits);
+    compare(
+        "limits.connections",
+        number(limits.connections),
+        number(new_limits.connections),
+    );
+    compare(
+        "limits.connections_per_address",
+        number(limits.connections_per_address),
+        number(new_limits.connections_per_address),
+    );
+    let seconds = |limits: LimitsConfig| limits.idle_s.duration().as_secs().to_string();
+    compare("limits.idle_s", seconds(limits), seconds(new_limits));
     let lower = |value: &dyn std::fmt::Debug| format!("{value:?}").to_lowercase();
     let place = |config: &Config| match &config.metrics.listen {
         Some(address) => address.to_string(),
@@ -228,6 +250,9 @@ fn changes(old: &Config, new: &Config) -> Changes {
     compare("metrics.listen", place(old), place(new));
     compare("log.level", lower(&old.log.level), lower(&new.log.level));
     compare("log.format", lower(&old.log.format), lower(&new.log.format));
+    if old.tls != new.tls {
+        changes.push("[tls]: other keys and values hold".to_owned());
+    }
     changes
 }
 
@@ -284,6 +309,7 @@ mod tests {
             ("state_dir = \"/srv/otp\"", "state_dir"),
             ("key_file = \"/etc/key\"", "key_file"),
             ("admin_socket = \"/run/other\"", "admin_socket"),
+            ("udp_sockets = 3", "udp_sockets"),
             (
                 "[postgresql]\nurl = \"postgresql://otp@127.0.0.1/otp\"",
                 "[postgresql]",

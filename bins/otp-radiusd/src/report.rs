@@ -7,7 +7,7 @@ use std::{
 };
 
 use krad::Code;
-use krad_tokio::{Discard, Peer};
+use krad_tokio::{Discard, HandshakeFailure, Peer};
 use otp_service::Outcome;
 use otp_validation::UnixTime;
 use tracing::{debug, info, warn};
@@ -153,12 +153,22 @@ impl Discards {
 fn remedy(peer: &Peer, client: Option<&str>, cause: &Discard) -> Option<String> {
     use krad::VerifyError;
     match (cause, client, peer) {
-        (Discard::UnknownClient, _, Peer::Udp(address)) => {
-            let address = address.ip().to_canonical();
-            Some(format!(
-                "if this is a client of yours: otpctl client add NAME --address {address}"
-            ))
-        }
+        (Discard::UnknownClient, _, peer) => peer.ip().map(|address| {
+            format!("if this is a client of yours: otpctl client add NAME --address {address}")
+        }),
+        (
+            Discard::WrongCertificate,
+            Some(client),
+            Peer::Tls {
+                certificate: Some(certificate),
+                ..
+            },
+        ) => Some(format!(
+            "the certificate is that of {certificate} (sha256:{}); if it is one of this client, name it in [tls.clients] of the \
+             configuration: {client:?} = [\"NAME\"]",
+            certificate.fingerprint()
+        )),
+        (Discard::Handshake(failure), Some(_), _) => handshake_remedy(*failure).map(str::to_owned),
         (Discard::Verify(VerifyError::MissingMessageAuthenticator), Some(client), _) => Some(format!(
             "update the client so that it sends Message-Authenticator; if it cannot, and its network is trusted: \
              otpctl client set {client} --dangerous-allow-missing-message-authenticator"
@@ -166,6 +176,38 @@ fn remedy(peer: &Peer, client: Option<&str>, cause: &Discard) -> Option<String> 
         (Discard::Verify(VerifyError::WrongMessageAuthenticator), Some(client), _) => Some(format!(
             "the shared secrets differ; compare with: otpctl client show {client} --reveal-secret"
         )),
+        _ => None,
+    }
+}
+
+/// What an administrator can do about handshakes that fail.
+fn handshake_remedy(failure: HandshakeFailure) -> Option<&'static str> {
+    match failure {
+        HandshakeFailure::NoCertificate => {
+            Some("give the client a certificate of an authority in `client_ca`")
+        }
+        HandshakeFailure::UnknownIssuer => {
+            Some("give the client a certificate of an authority in `client_ca`, or add its authority there")
+        }
+        HandshakeFailure::Expired => {
+            Some("renew the client's certificate, and look at the clocks of both machines")
+        }
+        HandshakeFailure::Revoked => {
+            Some("give the client another certificate; somebody may have the old one and its key")
+        }
+        HandshakeFailure::BadCertificate => {
+            Some("compare: openssl verify -purpose sslclient -CAfile CLIENT_CA CERTIFICATE")
+        }
+        HandshakeFailure::UnknownRevocation => Some(
+            "renew the lists in `crl`: one of each authority between `client_ca` and the client, none out of date",
+        ),
+        HandshakeFailure::RefusedByClient => Some(
+            "let the client trust the authority of this server's certificate, and look at the name it expects there",
+        ),
+        HandshakeFailure::NoCommonVersion => {
+            Some("compare `radius_1_1` and `min_version` in [tls] with the client's settings")
+        }
+        HandshakeFailure::Incompatible => Some("compare `min_version` in [tls] with what the client speaks"),
         _ => None,
     }
 }

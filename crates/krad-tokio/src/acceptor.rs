@@ -98,19 +98,20 @@ impl<S: RadiusService> Acceptor<S> {
     }
 }
 
-/// Whether a client is known at `peer`; discards the connection for `unknown` if not.
-pub(crate) async fn is_known<S: RadiusService>(
+/// The client at `peer`; discards the connection for `unknown`, on behalf of `presumed`, if there is none.
+pub(crate) async fn admit<S: RadiusService>(
     service: &S,
     peer: &Peer,
     settings: &LiveSettings,
+    presumed: Option<&S::Client>,
     unknown: Discard,
-) -> bool {
+) -> Option<Arc<S::Client>> {
     let deadline = after(Instant::now(), settings.glance().deadline);
     let cause = match look_up(service, peer, deadline).await {
-        Ok(_) => return true,
+        Ok((_, client)) => return Some(client),
         Err(Discard::UnknownClient) => unknown,
         Err(other) => other,
     };
-    discard(service, peer, None, cause);
-    false
+    discard(service, peer, presumed, cause);
+    None
 }

@@ -110,8 +110,26 @@ impl Discard {
             Self::Unanswerable(_) => "unanswerable",
             Self::TooManyConnections => "too_many_connections",
             Self::Stalled => "stalled",
-            Self::Handshake(_) => "tls_handshake",
+            Self::Handshake(failure) => failure.label(),
             Self::WrongCertificate => "wrong_certificate",
+        }
+    }
+}
+
+impl HandshakeFailure {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::TimedOut => "tls_timed_out",
+            Self::NoCertificate => "tls_no_certificate",
+            Self::UnknownIssuer => "tls_unknown_issuer",
+            Self::Expired => "tls_expired",
+            Self::Revoked => "tls_revoked",
+            Self::UnknownRevocation => "tls_unknown_revocation",
+            Self::BadCertificate => "tls_bad_certificate",
+            Self::RefusedByClient => "tls_refused_by_client",
+            Self::Incompatible => "tls_incompatible",
+            Self::NoCommonVersion => "tls_no_common_version",
+            Self::Broken => "tls_broken",
         }
     }
 }

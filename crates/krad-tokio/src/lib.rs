@@ -11,7 +11,7 @@
 //! | [`TlsFiles`], [`TlsTerms`] | certificates, authorities and versions of a TLS listener, which can be replaced while it serves |
 //! | [`ClientCertificate`], [`Fingerprint`] | what a TLS client proved to be |
 //! | [`client::Client`], [`client::Server`] | asking servers, with fall-over |
-//! | [`bind_udp`] | a UDP socket with room for many clients at once |
+//! | [`bind_udp`], [`UdpListener`] | UDP sockets that share an address, and answer from the one that was asked |
 //! | [`bind_tcp`] | a socket for TCP or TLS |
 //! | [`bind_unix`], [`UnixSocket`] | a socket file that replaces a stale one and removes itself |
 //! | [`duplicates`] | the table of duplicates, a pure data structure |
@@ -45,7 +45,7 @@ pub use tls::{
     CertificateUnreadable, ClientCertificate, Fingerprint, FingerprintError, MinTls, TlsError, TlsFiles,
     TlsTerms, serve_tls,
 };
-pub use udp::{DatagramSocket, serve_udp};
-pub use udp_socket::bind_udp;
+pub use udp::{DatagramSocket, Route, serve_udp};
+pub use udp_socket::{UdpListener, bind_udp};
 pub use unix::serve_unix;
 pub use unix_socket::{DEFAULT_SOCKET_MODE, UnixSocket, bind_unix};

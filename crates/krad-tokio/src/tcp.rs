@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Discard, LiveSettings, Peer, RadiusService,
-    acceptor::{Accepted, Acceptor, Listen, is_known},
+    acceptor::{Accepted, Acceptor, Listen, admit},
     connection::{Connection, next_number},
 };
 
@@ -34,7 +34,11 @@ pub fn serve_tcp<S: RadiusService>(
     acceptor.run(
         Tcp(listener),
         |accepted, service: Arc<S>, settings, shutdown| async move {
-            if !is_known(&*service, &accepted.peer, &settings, Discard::UnknownClient).await {
+            let unknown = Discard::UnknownClient;
+            if admit(&*service, &accepted.peer, &settings, None, unknown)
+                .await
+                .is_none()
+            {
                 return;
             }
             let (reader, writer) = accepted.stream.into_split();

@@ -14,35 +14,62 @@ use crate::{
     Discard, LiveSettings, Peer, RadiusService,
     exchange::{Arrival, Exchange},
     tasks::Tasks,
+    udp_socket::Local,
 };
 
-/// A socket that carries whole datagrams: a bound [`UdpSocket`], or a network inside of a test.
+/// A socket that carries whole datagrams: a [`UdpListener`](crate::UdpListener), or a network inside of a test.
 pub trait DatagramSocket: Send + Sync + 'static {
-    /// Waits for a datagram: its length, and its source. What does not fit `buffer` is cut off.
+    /// Waits for a datagram: its length, and its way here. What does not fit `buffer` is cut off.
     ///
     /// Dropping the future loses no datagram.
-    fn receive(&self, buffer: &mut [u8]) -> impl Future<Output = io::Result<(usize, SocketAddr)>> + Send;
+    fn receive(&self, buffer: &mut [u8]) -> impl Future<Output = io::Result<(usize, Route)>> + Send;
 
-    /// Sends a datagram to `target`.
-    fn send(&self, octets: &[u8], target: SocketAddr) -> impl Future<Output = io::Result<()>> + Send;
+    /// Sends a datagram to the source of `route`, from where that one was received.
+    fn send(&self, octets: &[u8], route: Route) -> impl Future<Output = io::Result<()>> + Send;
 }
 
+/// The way of a datagram from a client, which its reply goes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Route {
+    pub(crate) source: SocketAddr,
+    /// Which address of this machine was asked; `None` if the socket has only one.
+    pub(crate) local: Option<Local>,
+}
+
+impl Route {
+    /// Where the datagram came from.
+    #[must_use]
+    pub const fn source(&self) -> SocketAddr {
+        self.source
+    }
+}
+
+/// A datagram to the only address of a socket.
+impl From<SocketAddr> for Route {
+    fn from(source: SocketAddr) -> Self {
+        Self { source, local: None }
+    }
+}
+
+/// A socket as the operating system has it. Bound to the wildcard address it answers from whichever address the kernel
+/// prefers: [`UdpListener`](crate::UdpListener) does better.
 impl DatagramSocket for UdpSocket {
-    async fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.recv_from(buffer).await
+    async fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, Route)> {
+        let (length, source) = self.recv_from(buffer).await?;
+        Ok((length, Route::from(source)))
     }
 
-    async fn send(&self, octets: &[u8], target: SocketAddr) -> io::Result<()> {
-        self.send_to(octets, target).await.map(drop)
+    async fn send(&self, octets: &[u8], route: Route) -> io::Result<()> {
+        self.send_to(octets, route.source).await.map(drop)
     }
 }
 
 /// Serves RADIUS on a bound socket until `shutdown`, then lets the requests in flight finish within
 /// [`Settings::drain`](crate::Settings::drain).
 ///
-/// A reply leaves from the socket's own address. On a host with several addresses bind one socket per
-/// address: replies of a socket bound to the wildcard address can leave from another one than the client
-/// asked.
+/// Each wake-up takes in all that waits, a hundred datagrams or so at a time, before other tasks have their turn.
+///
+/// Several sockets of one address ([`bind_udp`](crate::bind_udp)) are served by a call each.
 pub async fn serve_udp<S: RadiusService, D: DatagramSocket>(
     socket: D,
     service: Arc<S>,
@@ -78,7 +105,7 @@ async fn receive<S: RadiusService, D: DatagramSocket>(
     // Longer datagrams are cut: what is beyond the longest packet is padding.
     let mut buffer = Zeroizing::new(vec![0; MAX_PACKET_LENGTH]);
     loop {
-        let (length, source) = match socket.receive(&mut buffer).await {
+        let (length, route) = match socket.receive(&mut buffer).await {
             Ok(received) => received,
             Err(error) => {
                 // An ICMP error about an earlier reply, or a lack of memory: nothing that ends a listener.
@@ -88,6 +115,7 @@ async fn receive<S: RadiusService, D: DatagramSocket>(
             }
         };
         let received_at = Instant::now();
+        let source = route.source;
         let peer = Peer::Udp(source);
         let octets = buffer.get(..length).unwrap_or_default();
         let Some(packet) = exchange.decode(&peer, octets) else {
@@ -116,7 +144,7 @@ async fn receive<S: RadiusService, D: DatagramSocket>(
             let Some(reply) = exchange.answer(arrival).await else {
                 return;
             };
-            if let Err(error) = socket.send(&reply, source).await {
+            if let Err(error) = socket.send(&reply, route).await {
                 tracing::debug!(%source, %error, "sending a reply failed");
             }
         });

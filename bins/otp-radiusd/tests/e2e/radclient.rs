@@ -1,6 +1,6 @@
 //! FreeRADIUS's `radclient` against the daemon on UDP.
 
-use std::{process::Command, thread, time::Duration};
+use std::{net::SocketAddr, process::Command, thread, time::Duration};
 
 use crate::system::{Daemon, System, hotp, run, totp};
 
@@ -13,19 +13,23 @@ pub enum Answer {
     Silence,
 }
 
-/// One Access-Request, one try, one second of patience.
+/// One Access-Request, one try, two seconds of patience.
 pub fn radclient(daemon: &Daemon, secret: &str, attributes: &str) -> (Answer, String) {
+    radclient_to(daemon.udp(), secret, attributes, &[])
+}
+
+/// The same to another address, with more options.
+pub fn radclient_to(
+    server: SocketAddr,
+    secret: &str,
+    attributes: &str,
+    options: &[&str],
+) -> (Answer, String) {
     let mut command = Command::new("radclient");
-    command.args([
-        "-x",
-        "-r",
-        "1",
-        "-t",
-        "2",
-        &daemon.udp().to_string(),
-        "auth",
-        secret,
-    ]);
+    command
+        .args(["-x", "-r", "1", "-t", "2"])
+        .args(options)
+        .args([&server.to_string(), "auth", secret]);
     let output = run(command, attributes);
     let text =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);

@@ -225,14 +225,27 @@ impl Daemon {
 
     /// The address of the UDP listener.
     pub fn udp(&self) -> SocketAddr {
-        let line = self.wait_for("udp://");
-        let address = line.split("udp://").nth(1).unwrap();
+        self.address("udp")
+    }
+
+    /// The address of the listener on `udp`, `tcp` or `tls`.
+    pub fn address(&self, scheme: &str) -> SocketAddr {
+        let scheme = format!("listening on {scheme}://");
+        let line = self.wait_for(&scheme);
+        let address = line.split(&scheme).nth(1).unwrap();
         let end = address
             .find(|c: char| !(c.is_ascii_hexdigit() || ".:[]".contains(c)))
             .unwrap_or(address.len());
         address[..end]
             .parse()
             .unwrap_or_else(|error| panic!("{error}: {line}"))
+    }
+
+    /// How much memory it has, in kilobytes (`VmRSS`).
+    pub fn resident_kilobytes(&self) -> usize {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
     pub fn log(&self) -> Vec<String> {

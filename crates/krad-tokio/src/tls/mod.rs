@@ -23,7 +23,7 @@ pub use self::{
 };
 use crate::{
     Discard, HandshakeFailure, LiveSettings, Peer, RadiusService,
-    acceptor::{Accepted, Acceptor, Listen, is_known},
+    acceptor::{Accepted, Acceptor, Listen, admit},
     connection::{Connection, next_number},
     exchange::discard,
     tcp::{accept, name},
@@ -73,9 +73,9 @@ async fn serve<S: RadiusService>(
     shutdown: CancellationToken,
 ) {
     let Accepted { stream, mut peer } = accepted;
-    if !is_known(&*service, &peer, &settings, Discard::UnknownClient).await {
+    let Some(client) = admit(&*service, &peer, &settings, None, Discard::UnknownClient).await else {
         return;
-    }
+    };
     let handshake = timeout(settings.get().handshake, handshake(stream, &terms));
     let Some(finished) = shutdown.run_until_cancelled(handshake).await else {
         return;
@@ -83,12 +83,16 @@ async fn serve<S: RadiusService>(
     let session = finished.unwrap_or(Err(HandshakeFailure::TimedOut));
     let session = match session {
         Ok(session) => session,
-        Err(failure) => return discard(&*service, &peer, None, Discard::Handshake(failure)),
+        Err(failure) => return discard(&*service, &peer, Some(&client), Discard::Handshake(failure)),
     };
     if let Peer::Tls { certificate, .. } = &mut peer {
         *certificate = Some(Arc::new(session.certificate));
     }
-    if !is_known(&*service, &peer, &settings, Discard::WrongCertificate).await {
+    let wrong = Discard::WrongCertificate;
+    if admit(&*service, &peer, &settings, Some(&client), wrong)
+        .await
+        .is_none()
+    {
         return;
     }
     let (reader, writer) = tokio::io::split(session.stream);
@@ -156,7 +160,8 @@ fn failure(error: &io::Error) -> HandshakeFailure {
         None => HandshakeFailure::Broken,
         Some(rustls::Error::NoCertificatesPresented) => HandshakeFailure::NoCertificate,
         Some(rustls::Error::InvalidCertificate(bad)) => match bad {
-            Bad::UnknownIssuer => HandshakeFailure::UnknownIssuer,
+            // An authority of the same name signs with another key.
+            Bad::UnknownIssuer | Bad::BadSignature => HandshakeFailure::UnknownIssuer,
             Bad::Expired | Bad::ExpiredContext { .. } | Bad::NotValidYet | Bad::NotValidYetContext { .. } => {
                 HandshakeFailure::Expired
             }

@@ -9,6 +9,7 @@
     reason = "test code"
 )]
 
+mod addresses;
 mod client;
 mod concurrency;
 mod duplicates;

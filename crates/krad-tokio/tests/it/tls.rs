@@ -105,7 +105,7 @@ impl Server {
             assert!(ends(&mut client).await);
         }
         match self.observed.discard().await {
-            (Discard::Handshake(failure), false) => failure,
+            (Discard::Handshake(failure), true) => failure,
             other => panic!("{other:?}"),
         }
     }
@@ -248,10 +248,7 @@ async fn certificates_that_are_not_taken() {
     // A valid one of somebody whom the service does not know.
     let mut stranger = server.connect_as(STRANGER).await;
     assert!(ends(&mut stranger).await);
-    assert_eq!(
-        server.observed.discard().await,
-        (Discard::WrongCertificate, false)
-    );
+    assert_eq!(server.observed.discard().await, (Discard::WrongCertificate, true));
     assert_eq!(server.service.open.load(Ordering::SeqCst), 0);
 }
 
@@ -301,12 +298,12 @@ async fn what_is_not_tls_or_does_not_go_on() {
         .await
         .unwrap();
     let broken = Discard::Handshake(HandshakeFailure::Broken);
-    assert_eq!(server.observed.discard().await, (broken, false));
+    assert_eq!(server.observed.discard().await, (broken, true));
 
     let begun = Instant::now();
     let silent = TcpStream::connect(server.address).await.unwrap();
     let late = Discard::Handshake(HandshakeFailure::TimedOut);
-    assert_eq!(server.observed.discard().await, (late, false));
+    assert_eq!(server.observed.discard().await, (late, true));
     assert!(begun.elapsed() >= Duration::from_millis(300));
     drop(silent);
 }

@@ -10,7 +10,7 @@ pub(crate) struct Package {
 }
 
 /// Everything that the tests start or link.
-pub(crate) const REQUIRED: [Package; 24] = [
+pub(crate) const REQUIRED: [Package; 25] = [
     Package {
         name: "krb5-kdc",
         provides: "krb5kdc, kdb5_util",
@@ -34,6 +34,10 @@ pub(crate) const REQUIRED: [Package; 24] = [
     Package {
         name: "freeradius-common",
         provides: "the dictionaries of FreeRADIUS",
+    },
+    Package {
+        name: "freeradius",
+        provides: "freeradius",
     },
     Package {
         name: "freeradius-utils",

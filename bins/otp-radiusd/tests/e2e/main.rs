@@ -23,6 +23,7 @@ mod disk;
 mod durability;
 mod failover;
 mod failures;
+mod freeradius;
 mod full;
 mod kdc;
 mod kdc_check;

@@ -64,7 +64,7 @@ pub fn configuration(system: &System, certificates: &Path, listen: &str, more: &
     path
 }
 
-fn daemon(system: &System, configuration: &Path) -> Daemon {
+pub fn daemon(system: &System, configuration: &Path) -> Daemon {
     let mut command = system.command("otp-radiusd");
     command.arg("--config").arg(configuration);
     command.env("OTP_RADIUSD_ADMIN_SOCKET", system.dir().join("admin.socket"));
@@ -74,7 +74,7 @@ fn daemon(system: &System, configuration: &Path) -> Daemon {
 const ON_LOOPBACK: &str = "\"tls://127.0.0.1:0\", \"udp://127.0.0.1:0\"";
 
 /// A user with HOTP codes, and a client on loopback.
-fn system() -> System {
+pub fn system() -> System {
     let system = System::new();
     system.user_with_token("alice", SECRET, &["--type", "hotp"]);
     system.radius_client("vpn1", &[]);
@@ -412,4 +412,20 @@ fn nobody_listens_to_strangers() {
     assert!(!text.contains("Server certificate"), "{text}");
     let line = daemon.wait_for("otpctl client add NAME --address 127.0.0.1");
     assert!(line.contains("peer=\"tls 127.0.0.1"), "{line}");
+}
+
+/// A renewal that went wrong leaves everything as it was, and says which file it is about.
+#[test]
+fn a_reload_with_a_bad_certificate_changes_nothing() {
+    let system = system();
+    let certificates = certificates();
+    let file = configuration(&system, certificates.path(), ON_LOOPBACK, "");
+    let daemon = daemon(&system, &file);
+    let asks = || handshake(daemon.address("tls"), certificates.path(), &WITH_CERTIFICATE);
+    assert!(asks().contains("Verify return code: 0 (ok)"));
+    fs::write(certificates.path().join("server.pem"), "half a certifi").unwrap();
+    daemon.hang_up();
+    let line = daemon.wait_for("not reloaded");
+    assert!(line.contains("server.pem holds no certificate"), "{line}");
+    assert!(asks().contains("Verify return code: 0 (ok)"));
 }

@@ -13,7 +13,8 @@ use krad::{
     radius11::{ALPN_RADIUS_1_0, ALPN_RADIUS_1_1, Packet, PacketBuilder, Token, Versions},
 };
 use krad_tokio::{
-    ClientTerms, Discard, HandshakeFailure, MinTls, Settings, TlsError, TlsTerms, bind_tcp, serve_tls,
+    ClientCertificate, ClientTerms, Discard, HandshakeFailure, MinTls, Settings, TlsError, TlsTerms,
+    bind_tcp, serve_tls,
 };
 use tempfile::TempDir;
 use tokio::{
@@ -367,4 +368,41 @@ fn files_that_cannot_be_used_are_named() {
     let error = read(&|files| files.crl = Some(good.client_ca.clone()));
     assert!(matches!(&error, TlsError::Pem { .. }), "{error}");
     assert!(TlsTerms::read(&good).unwrap().expires() > Some(Duration::from_secs(1_700_000_000)));
+}
+
+/// A certificate is read whole or not at all.
+#[test]
+fn certificates_are_read_or_refused() {
+    let authority = Authority::new("clients");
+    let identity = authority.issue("NAS.example");
+    let der = identity.certificate.der();
+    let certificate = ClientCertificate::from_der(der).unwrap();
+    assert_eq!(
+        certificate.names(),
+        ["NAS.example"],
+        "the common name does not count beside a DNS name"
+    );
+    assert!(certificate.has_name("nas.example") && !certificate.has_name("example"));
+    for (identity, name) in [
+        (authority.issue("192.0.2.7"), "192.0.2.7"),
+        (authority.issue("2001:db8::7"), "2001:db8::7"),
+        (authority.issue_by_common_name("gate 7"), "gate 7"),
+    ] {
+        let certificate = ClientCertificate::from_der(identity.certificate.der()).unwrap();
+        assert!(certificate.has_name(name), "{certificate}");
+    }
+    for length in 0..der.len() {
+        assert!(
+            ClientCertificate::from_der(&der[..length]).is_err(),
+            "{length} octets"
+        );
+    }
+    for index in 0..der.len() {
+        let mut altered = der.to_vec();
+        altered[index] ^= 0xff;
+        // Whatever it says now: another fingerprint, if it is a certificate at all.
+        if let Ok(altered) = ClientCertificate::from_der(&altered) {
+            assert_ne!(altered.fingerprint(), certificate.fingerprint());
+        }
+    }
 }

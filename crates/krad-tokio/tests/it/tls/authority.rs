@@ -54,9 +54,19 @@ impl Authority {
         self.issue_until(name, 2020)
     }
 
+    /// A certificate with a common name and no other.
+    pub fn issue_by_common_name(&self, name: &str) -> Identity {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        self.sign(params, 2090)
+    }
+
     fn issue_until(&self, name: &str, year: i32) -> Identity {
+        self.sign(CertificateParams::new([name.to_owned()]).unwrap(), year)
+    }
+
+    fn sign(&self, mut params: CertificateParams, year: i32) -> Identity {
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
         params.serial_number = Some(SerialNumber::from(serial));
         params.not_before = date_time_ymd(2019, 1, 1);
         params.not_after = date_time_ymd(year, 1, 1);

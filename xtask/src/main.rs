@@ -4,6 +4,7 @@
 mod bench;
 mod campaign;
 mod check;
+mod deb;
 mod failover;
 mod fuzz;
 mod load;
@@ -55,6 +56,8 @@ Commands:
                                    alone, no_std, documentation as docs.rs builds it, every package packed and built
                                    from its archive with its tests, and with its oldest dependencies; needs cargo-deny
                                    and a nightly toolchain
+  deb [--try] [--profile NAME]     build the Debian package of both programs with cargo-deb, which is installed if it is not there;
+                                   with --try, as root, install, use, update, remove and purge it in a Debian of its own
   help                             this text
 ";
 
@@ -82,6 +85,7 @@ fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
         ["planted", filter] => planted::run(Some(filter)),
         ["load", rest @ ..] => load::run(&load::Options::parse(rest)?),
         ["check"] => check::run(),
+        ["deb", rest @ ..] => deb::run(&deb::Options::parse(rest)?),
         ["sim", rest @ ..] => sim::run(rest),
         ["failover", rest @ ..] => failover::run(rest),
         [name, rest @ ..] if let Some(campaign) = campaign::named(name) => campaign::run(campaign, rest),

@@ -64,6 +64,10 @@ pub(crate) const REQUIRED: [Package; 25] = [
         provides: "promtool",
     },
     Package {
+        name: "systemd",
+        provides: "systemd-analyze, systemd-sysusers, systemd-tmpfiles",
+    },
+    Package {
         name: "zbar-tools",
         provides: "zbarimg",
     },

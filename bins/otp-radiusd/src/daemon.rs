@@ -14,6 +14,7 @@ use crate::{
     admin,
     config::Config,
     endpoints::{self, Endpoints},
+    floods,
     listeners::Listeners,
     log::Log,
     metrics::Metrics,
@@ -52,6 +53,7 @@ pub(crate) async fn run(config: Config, passed: Passed, read: Read, log: &Log) -
         radius.service().clone(),
         Arc::clone(&endpoints.health),
     ));
+    let floods = spawn(tell_floods(Arc::clone(&radius)));
     let admin = admin.map(|socket| spawn(admin::serve(socket, reloader, endpoints.clone())));
     info!(
         state = %config.state_dir.display(),
@@ -79,11 +81,21 @@ pub(crate) async fn run(config: Config, passed: Passed, read: Read, log: &Log) -
     supervisor::stopping();
     // Whoever asks for metrics is told until the end that this daemon stops.
     let finished = live.serving.finish().await;
-    drop((admin, watch, attendance, live.metrics));
+    drop((admin, watch, attendance, floods, live.metrics));
     write_records(radius.service().store().clone()).await;
     radius.discards().summarise();
     info!("stopped");
     failed.map_or(finished, Err)
+}
+
+/// Tells now and then of what was discarded by the thousand.
+async fn tell_floods(radius: Arc<Radius<Arc<Metrics>>>) {
+    let mut windows = tokio::time::interval(floods::WINDOW);
+    windows.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        windows.tick().await;
+        radius.discards().tell_floods();
+    }
 }
 
 /// Runs until what is returned is dropped.

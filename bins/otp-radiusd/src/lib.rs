@@ -11,7 +11,9 @@ mod database;
 mod demo;
 mod endpoints;
 mod exposition;
+mod floods;
 mod generate;
+mod hardening;
 mod http;
 mod listeners;
 mod log;
@@ -57,6 +59,7 @@ pub fn run(cli: Cli) -> ExitCode {
                 let passed = activation::Passed::take()?;
                 // What it still holds is written before the reason of a failure.
                 let log = log::init(&config.log)?;
+                hardening::keep_memory_private();
                 let read = move || cli.options.configuration();
                 with_runtime(daemon::run(config, passed, Box::new(read), &log))
             }),

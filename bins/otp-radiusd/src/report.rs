@@ -12,6 +12,8 @@ use otp_service::Outcome;
 use otp_validation::UnixTime;
 use tracing::{debug, info, warn};
 
+use crate::floods::{self, Floods};
+
 /// Seconds between two warnings about one client and one cause: what anyone on the network can trigger must not fill
 /// the log.
 const QUIET: u64 = 60;
@@ -91,7 +93,13 @@ impl Reporter for LogReporter {
 
 /// Counts discarded packets by client and cause.
 #[derive(Debug, Default)]
-pub(crate) struct Discards(Mutex<BTreeMap<(String, &'static str), Count>>);
+pub(crate) struct Discards(Mutex<Discarded>);
+
+#[derive(Debug, Default)]
+struct Discarded {
+    counts: BTreeMap<(String, &'static str), Count>,
+    floods: Floods,
+}
 
 #[derive(Debug, Default)]
 struct Count {
@@ -103,24 +111,27 @@ impl Discards {
     /// Counts one packet; warns, at most once a minute per client and cause, where a person can do something about it.
     pub(crate) fn count(&self, peer: &Peer, client: Option<&str>, cause: &Discard, now: UnixTime) {
         let name = client.unwrap_or("(unknown)");
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut discarded = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Discarded { counts, floods } = &mut *discarded;
         let count = counts.entry((name.to_owned(), cause.label())).or_default();
         count.packets = count.packets.saturating_add(1);
         let packets = count.packets;
-        debug!(
-            peer = peer.to_string(),
-            client = name,
-            cause = cause.to_string(),
-            packets,
-            "packet discarded"
-        );
+        if floods.count(peer.ip(), cause.label()) {
+            debug!(
+                peer = peer.to_string(),
+                client = name,
+                cause = cause.to_string(),
+                packets,
+                "packet discarded"
+            );
+        }
         let Some(remedy) = remedy(peer, client, cause) else {
             return;
         };
         let is_due = count.warned_at.is_none_or(|at| now.0.abs_diff(at) >= QUIET);
         if is_due {
             count.warned_at = Some(now.0);
-            drop(counts);
+            drop(discarded);
             warn!(
                 peer = peer.to_string(),
                 client = name,
@@ -134,16 +145,23 @@ impl Discards {
 
     /// Tells each client, cause and number of packets.
     pub(crate) fn each(&self, mut tell: impl FnMut(&str, &str, u64)) {
-        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for ((client, cause), count) in counts.iter() {
+        let discarded = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for ((client, cause), count) in &discarded.counts {
             tell(client, cause, count.packets);
         }
     }
 
+    /// Says what was discarded since the last time beyond the packets that were named.
+    pub(crate) fn tell_floods(&self) {
+        let ended = self.0.lock().unwrap_or_else(PoisonError::into_inner).floods.end();
+        floods::tell(ended);
+    }
+
     /// Says what was discarded altogether.
     pub(crate) fn summarise(&self) {
-        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for ((client, cause), count) in counts.iter() {
+        self.tell_floods();
+        let discarded = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for ((client, cause), count) in &discarded.counts {
             info!(client, cause, packets = count.packets, "discarded since start");
         }
     }

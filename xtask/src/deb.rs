@@ -4,13 +4,19 @@ use std::{fs, io, path::Path, process::ExitCode};
 
 use anyhow::{Context, bail, ensure};
 
-use crate::{machine, step::Step};
+use crate::{machine, packages::Package, step::Step};
 
 /// Where cargo-deb is installed if it is not on the machine, and where what it packs is made.
 const TOOLS: &str = "target/tools";
 const PACKED: &str = "target/package-files";
 /// Where the package is tried.
 const ROOT: &str = "target/debian-root";
+
+/// Makes the Debian.
+const DEBOOTSTRAP: Package = Package {
+    name: "debootstrap",
+    provides: "debootstrap",
+};
 
 /// What `cargo xtask deb` is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +63,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
             machine::is_root(),
             "only root can make the Debian that the package is tried in"
         );
+        machine::provide_packages(&[DEBOOTSTRAP])?;
     }
     provide_cargo_deb()?;
     let profile = &options.profile;

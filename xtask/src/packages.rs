@@ -64,10 +64,6 @@ pub(crate) const REQUIRED: [Package; 25] = [
         provides: "promtool",
     },
     Package {
-        name: "systemd",
-        provides: "systemd-analyze, systemd-sysusers, systemd-tmpfiles",
-    },
-    Package {
         name: "zbar-tools",
         provides: "zbarimg",
     },
@@ -97,7 +93,7 @@ pub(crate) const REQUIRED: [Package; 25] = [
     },
     Package {
         name: "systemd",
-        provides: "systemd-socket-activate",
+        provides: "systemd-analyze, systemd-socket-activate, systemd-sysusers, systemd-tmpfiles",
     },
     Package {
         name: "util-linux",

@@ -52,9 +52,10 @@ fn race(name: &'static str, system: &System, second: &System, codes: u64) {
         &User::import_file("hotp", 0..USERS),
     );
     let secret = system.radius_client("vpn", &[]);
-    let daemons = [system, second].map(|system| {
+    let daemons = [(system, "first"), (second, "second")].map(|(system, name)| {
         let mut command = system.command("otp-radiusd");
         command.args(["--listen", "udp://127.0.0.1:0"]);
+        command.arg("--admin-socket").arg(system.dir().join(name));
         Daemon::spawn(command)
     });
     let rounds = codes.div_ceil(USERS as u64);

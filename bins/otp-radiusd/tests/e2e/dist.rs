@@ -66,6 +66,41 @@ fn systemd_knows_every_line_of_the_unit() {
     assert!(ours.is_empty(), "{ours:?}");
 }
 
+/// The daemon takes the socket by the name that the unit gives it.
+#[test]
+fn the_socket_unit_names_what_the_daemon_listens_on() {
+    let text = fs::read_to_string(dist("otp-radiusd-kdc.socket")).unwrap();
+    let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)).unwrap();
+    let listen = text
+        .lines()
+        .find_map(|line| line.strip_prefix("#   listen = "))
+        .unwrap();
+    let config = otp_radiusd::Config::parse(&format!("listen = {listen}"), "x".as_ref()).unwrap();
+    let name = value("FileDescriptorName=");
+    assert_eq!(config.listen[0].to_string(), format!("systemd:{name}"));
+    assert_eq!(value("Service="), "otp-radiusd.service");
+    assert_eq!(
+        value("SocketMode="),
+        "0660",
+        "nobody else: there is no shared secret"
+    );
+
+    let dir = tempfile::tempdir().unwrap();
+    let unit = dir.path().join("otp-radiusd-kdc.socket");
+    fs::write(&unit, &text).unwrap();
+    let service = "[Service]\nExecStart=/usr/bin/true\n";
+    fs::write(dir.path().join("otp-radiusd.service"), service).unwrap();
+    let mut verify = Command::new("systemd-analyze");
+    verify
+        .args(["verify", "--man=no"])
+        .arg(&unit)
+        .env("SYSTEMD_UNIT_PATH", format!("{}:", dir.path().display()));
+    let verified = run(verify, "");
+    let said = String::from_utf8_lossy(&verified.stderr).into_owned();
+    let ours: Vec<_> = said.lines().filter(|line| line.contains("otp-radiusd")).collect();
+    assert!(verified.status.success() && ours.is_empty(), "{said}");
+}
+
 #[test]
 fn the_shipped_configuration_is_the_default() {
     let text = fs::read_to_string(dist("otp-radiusd.toml")).unwrap();

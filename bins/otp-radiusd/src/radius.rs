@@ -118,6 +118,7 @@ impl<R: Reporter, S: AccountStore> Radius<R, S> {
         let request_in = Request {
             user_name,
             credential: Some(credential),
+            state: request.state().map(<[u8]>::to_vec),
             packet,
             channel: self.channel(request.peer()),
             patience: deadline.saturating_duration_since(Instant::now()),
@@ -324,6 +325,10 @@ impl<R: Reporter, S: AccountStore> RadiusService for Radius<R, S> {
         });
         match outcome.answer {
             otp_service::Answer::Accept(_durable) => Answer::accept(),
+            // As late as a refusal that it may hide.
+            otp_service::Answer::Challenge(challenge) => Answer::challenge(challenge.state)
+                .with(AttributeType::REPLY_MESSAGE, challenge.prompt)
+                .not_before(outcome.hold),
             otp_service::Answer::Reject => {
                 Answer::reject().not_before(client.reject_delay().max(outcome.hold))
             }

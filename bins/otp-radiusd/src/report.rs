@@ -76,7 +76,7 @@ impl Reporter for LogReporter {
             reason, user, token, ..
         } = decided.outcome;
         info!(
-            verdict = if decided.outcome.is_accept() { "accept" } else { "reject" },
+            verdict = decided.outcome.verdict(),
             reason = reason.code(),
             user_name = ?String::from_utf8_lossy(decided.user_name),
             user = user.as_ref().map(|name| name.as_str()),

@@ -8,6 +8,7 @@
 //! | [`Request`], [`Origin`] | user name, credential, digest of the packet; where it came from |
 //! | [`Outcome`] | what may be answered, and why |
 //! | [`Answer::Accept`] | holds the [`otp_store::Accept`] that only a durable commit makes |
+//! | [`Answer::Challenge`] | a question, and the State that its answer brings back |
 //! | [`Clock`] | where the time comes from; tests and simulations bring their own |
 //! | [`PasswordCache`] | passwords that were proven a moment ago, if wanted |
 //! | [`password`] | Argon2id: make and verify hashes |
@@ -16,6 +17,7 @@
 mod alarm;
 mod checker;
 mod clock;
+mod dialogue;
 mod pace;
 pub mod password;
 mod passwords;
@@ -30,5 +32,5 @@ mod watch;
 
 pub use clock::{Clock, SystemClock};
 pub use proofs::PasswordCache;
-pub use request::{Answer, Origin, Outcome, Request};
+pub use request::{Answer, Challenge, Origin, Outcome, Request};
 pub use service::Service;

@@ -13,6 +13,8 @@ pub struct Request {
     pub user_name: Vec<u8>,
     /// User-Password, unhidden; `None` if the request has none.
     pub credential: Option<Zeroizing<Vec<u8>>>,
+    /// State as received: what the request answers, if it answers a question.
+    pub state: Option<Vec<u8>>,
     /// Digest of the packet ([`otp_store::Digests::packet`]); something unique where there is no packet.
     pub packet: PacketDigest,
     /// What it came through, where that tells a twin from a second login.
@@ -41,6 +43,17 @@ pub enum Answer {
     Accept(Accept),
     /// Refuse.
     Reject,
+    /// Ask (Access-Challenge): the answer brings back the State.
+    Challenge(Challenge),
+}
+
+/// A question to the user.
+#[derive(Debug)]
+pub struct Challenge {
+    /// For Reply-Message: what is asked for.
+    pub prompt: &'static str,
+    /// State (RFC 2865 §5.24).
+    pub state: Vec<u8>,
 }
 
 /// A verdict, and what there is to say about it in a log.
@@ -74,5 +87,14 @@ impl Outcome {
     /// Whether the user is let in.
     pub const fn is_accept(&self) -> bool {
         matches!(self.answer, Answer::Accept(_))
+    }
+
+    /// One word for the verdict: `accept`, `reject` or `challenge`.
+    pub const fn verdict(&self) -> &'static str {
+        match self.answer {
+            Answer::Accept(_) => "accept",
+            Answer::Reject => "reject",
+            Answer::Challenge(_) => "challenge",
+        }
     }
 }

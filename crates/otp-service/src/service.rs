@@ -12,6 +12,7 @@ use tracing::{debug, error};
 use crate::{
     Answer, Clock, Origin, Outcome, PasswordCache, Request,
     checker::Checker,
+    dialogue::{self, Answered},
     password,
     passwords::{Finding, Inquiry, Passwords, Question},
     trail::Asked,
@@ -171,13 +172,33 @@ impl<S: AccountStore> Service<S> {
                 .record(asked.refused(reason, user, self.clock.now(), took));
             Outcome::reject(reason)
         };
+        let digests = self.store.digests();
+        let answered = match &request.state {
+            None => None,
+            Some(state) => match Answered::open(&digests, state) {
+                None => return refuse(Reason::NoSuchDialogue, None),
+                answered => answered,
+            },
+        };
+        let refuse_or_ask = |reason| {
+            let refused = refuse(reason, None);
+            let hidden = match answered {
+                None => dialogue::instead_of_refusal(&digests, client, None, reason, self.clock.now()),
+                Some(_) => None,
+            };
+            Outcome {
+                answer: hidden.unwrap_or(Answer::Reject),
+                ..refused
+            }
+        };
         let Ok(name) = UserName::parse(&request.user_name) else {
-            return refuse(Reason::InvalidUserName, None);
+            return refuse_or_ask(Reason::InvalidUserName);
         };
         let Some(credential) = &request.credential else {
-            return refuse(Reason::NoCredential, None);
+            return refuse_or_ask(Reason::NoCredential);
         };
         let presented = Presented {
+            answered: answered.as_ref(),
             credential,
             packet: request.packet,
             channel: request.channel,
@@ -186,7 +207,7 @@ impl<S: AccountStore> Service<S> {
         };
         match self.settle(&name, asked, presented, client, inquiry).await {
             Ok(Settled::As(outcome)) => outcome,
-            Ok(Settled::UnknownUser) => refuse(Reason::UnknownUser, None),
+            Ok(Settled::UnknownUser) => refuse_or_ask(Reason::UnknownUser),
             Ok(Settled::NotAtAll) => Outcome {
                 user: Some(name.clone()),
                 ..refuse(Reason::Contended, Some(&name))
@@ -232,9 +253,24 @@ impl<S: AccountStore> Service<S> {
             let (reason, token) = (decision.reason, decision.token);
             let took = self.clock.elapsed().saturating_sub(presented.began);
             let record = asked.decided(&account, client.id, &decision, now, took, round);
+            let digests = self.store.digests();
+            let question = dialogue::wanted(
+                &digests,
+                &account,
+                client.id,
+                &decision,
+                presented.credential,
+                now,
+            )?;
             let answer = match self.store.commit(&account, decision, record).await? {
                 Commit::Accepted(accept) => Answer::Accept(accept),
-                Commit::Recorded => Answer::Reject,
+                Commit::Recorded => {
+                    let hidden = || match presented.answered {
+                        None => dialogue::instead_of_refusal(&digests, client, Some(&account), reason, now),
+                        Some(_) => None,
+                    };
+                    question.or_else(hidden).unwrap_or(Answer::Reject)
+                }
                 Commit::Conflict => {
                     debug!(round, "the account changed; deciding again");
                     continue;
@@ -295,12 +331,17 @@ impl<S: AccountStore> Service<S> {
     ) -> Option<Decision> {
         let client = &self.without_earlier_twins(client);
         let user = account.user.id;
-        let credential_digest = self.store.digests().credential(user, presented.credential);
+        let digests = self.store.digests();
+        let credential_digest = digests.credential(user, presented.credential);
+        let dialogue = presented
+            .answered
+            .map(|answered| answered.with(&digests, account));
         let attempt = Attempt {
             credential: presented.credential,
             credential_digest,
             packet: presented.packet,
             channel: presented.channel,
+            dialogue: dialogue.as_ref(),
         };
         let check = match decide(account, client, &attempt, now) {
             Progress::Decided(decision) => return Some(decision),
@@ -350,6 +391,8 @@ enum Settled {
 /// What a request presents for its user.
 #[derive(Clone, Copy)]
 struct Presented<'a> {
+    /// The question that it answers, if it answers one.
+    answered: Option<&'a Answered>,
     credential: &'a [u8],
     packet: PacketDigest,
     channel: Option<Channel>,

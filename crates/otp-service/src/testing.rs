@@ -174,6 +174,7 @@ pub(crate) async fn ask(service: &Service<ModelStore>, user: &str, credential: &
     let request = Request {
         user_name: user.as_bytes().to_vec(),
         credential: Some(credential.as_bytes().to_vec().into()),
+        state: None,
         packet: PacketDigest(packet),
         channel: None,
         patience: Duration::from_secs(60),
@@ -185,6 +186,7 @@ pub(crate) async fn ask(service: &Service<ModelStore>, user: &str, credential: &
         enabled: true,
         grammar: None,
         repeat_grace: 0,
+        can_challenge: true,
     };
     service.validate(request, &client).await
 }

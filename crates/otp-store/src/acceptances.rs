@@ -1,10 +1,10 @@
-//! The verdicts that may be asked for again, as they stand in the row of their account.
+//! The verdicts that may be asked for again, and the dialogues that may not, as they stand in the row of their account.
 //!
 //! They are written together with the account's version, so that whoever spends a code writes one row and not three.
 
 use otp_validation::{
-    ACCEPTANCES_LIVE, Acceptance, Channel, ClientId, CredentialDigest, PacketDigest, TokenId, Twin, UnixTime,
-    UserId,
+    ACCEPTANCES_LIVE, Acceptance, Channel, ClientId, CredentialDigest, DialogueId, EndedDialogue,
+    PacketDigest, TokenId, Twin, UnixTime, UserId,
 };
 
 use crate::{
@@ -17,15 +17,21 @@ use crate::{
 /// The first octet: what follows is of this shape.
 const SHAPE: u8 = 1;
 
-/// Nothing at all if there are none; else the shape, and one after the other
-/// packet, credential (32 octets each), client, token, time (8 each), channel, number of twins (1) and the twins, which are
+/// Nothing at all if there are none; else the shape, the number of dialogues (1), of each its name (16) and expiry (8), and
+/// then the acceptances one after the other: packet, credential (32 octets each), client, token, time (8 each), channel, number of twins (1) and the twins, which are
 /// packet and channel. A channel is 0, or 1 and 8 octets. Numbers are big-endian.
-pub(crate) fn encode(acceptances: &[Acceptance]) -> Result<Vec<u8>, StoreError> {
-    if acceptances.is_empty() {
+pub(crate) fn encode(acceptances: &[Acceptance], ended: &[EndedDialogue]) -> Result<Vec<u8>, StoreError> {
+    if acceptances.is_empty() && ended.is_empty() {
         return Ok(Vec::new());
     }
     let mut octets = Vec::with_capacity(acceptances.len().saturating_mul(104));
     octets.push(SHAPE);
+    // A decision allows sixteen.
+    octets.push(number_of("dialogues", ended.len())?);
+    for ended in ended {
+        octets.extend_from_slice(&ended.id.0);
+        octets.extend_from_slice(&time(ended.expires_at).to_be_bytes());
+    }
     for acceptance in acceptances {
         octets.extend_from_slice(&acceptance.packet.0);
         octets.extend_from_slice(&acceptance.credential.0);
@@ -34,15 +40,17 @@ pub(crate) fn encode(acceptances: &[Acceptance]) -> Result<Vec<u8>, StoreError> 
         octets.extend_from_slice(&time(acceptance.at).to_be_bytes());
         encode_channel(&mut octets, acceptance.channel);
         // A decision allows three.
-        let twins = u8::try_from(acceptance.twins.len())
-            .map_err(|_| StoreError::corrupt("an acceptance with more twins than anybody allows"))?;
-        octets.push(twins);
+        octets.push(number_of("twins", acceptance.twins.len())?);
         for twin in &acceptance.twins {
             octets.extend_from_slice(&twin.packet.0);
             encode_channel(&mut octets, twin.channel);
         }
     }
     Ok(octets)
+}
+
+fn number_of(what: &str, count: usize) -> Result<u8, StoreError> {
+    u8::try_from(count).map_err(|_| StoreError::corrupt(format!("more {what} than anybody allows")))
 }
 
 fn encode_channel(octets: &mut Vec<u8>, channel: Option<Channel>) {
@@ -56,17 +64,18 @@ fn encode_channel(octets: &mut Vec<u8>, channel: Option<Channel>) {
 }
 
 /// What [`encode`] has written.
-pub(crate) fn decode(octets: &[u8]) -> Result<Vec<Acceptance>, StoreError> {
+pub(crate) fn decode(octets: &[u8]) -> Result<(Vec<Acceptance>, Vec<EndedDialogue>), StoreError> {
     let mut rest = match octets.split_first() {
-        None => return Ok(Vec::new()),
+        None => return Ok((Vec::new(), Vec::new())),
         Some((&SHAPE, rest)) => Rest(rest),
         Some(_) => return Err(damaged()),
     };
+    let ended = rest.ended_dialogues().ok_or_else(damaged)?;
     let mut acceptances = Vec::new();
     while !rest.0.is_empty() {
         acceptances.push(rest.acceptance().ok_or_else(damaged)?);
     }
-    Ok(acceptances)
+    Ok((acceptances, ended))
 }
 
 fn damaged() -> StoreError {
@@ -77,13 +86,29 @@ fn damaged() -> StoreError {
 struct Rest<'a>(&'a [u8]);
 
 impl Rest<'_> {
+    fn ended_dialogues(&mut self) -> Option<Vec<EndedDialogue>> {
+        let [count] = self.array()?;
+        (0..count)
+            .map(|_| {
+                Some(EndedDialogue {
+                    id: DialogueId(self.array()?),
+                    expires_at: self.time()?,
+                })
+            })
+            .collect()
+    }
+
+    fn time(&mut self) -> Option<UnixTime> {
+        u64::try_from(self.number()?).ok().map(UnixTime)
+    }
+
     fn acceptance(&mut self) -> Option<Acceptance> {
         Some(Acceptance {
             packet: PacketDigest(self.array()?),
             credential: CredentialDigest(self.array()?),
             client: ClientId(self.number()?),
             token: TokenId(self.number()?),
-            at: UnixTime(u64::try_from(self.number()?).ok()?),
+            at: self.time()?,
             channel: self.channel()?,
             twins: self.twins()?,
         })
@@ -136,10 +161,14 @@ pub(crate) fn newest(transaction: Sql<'_>) -> Result<Option<UnixTime>, Fault> {
 
 /// Forgets all verdicts about a user whose account moves on in the same transaction.
 pub(crate) fn forget_user(transaction: Sql<'_>, user: UserId) -> Result<(), Fault> {
-    let nothing: &[u8] = &[];
+    let (_, ended) = transaction.one(
+        "SELECT acceptances FROM accounts WHERE user_id = ?1",
+        values![user.0],
+        |row| Ok(decode(&row.get::<Vec<u8>>("acceptances")?)?),
+    )?;
     transaction.execute(
         "UPDATE accounts SET acceptances = ?2 WHERE user_id = ?1",
-        values![user.0, nothing],
+        values![user.0, &encode(&[], &ended)?],
     )?;
     Ok(())
 }
@@ -155,11 +184,11 @@ pub(crate) fn forget_client(transaction: Sql<'_>, client: ClientId) -> Result<()
         "SELECT user_id, acceptances FROM accounts WHERE accepted_at >= ?1",
         values![time(begin)],
         |row| {
-            let mut acceptances = decode(&row.get::<Vec<u8>>("acceptances")?)?;
+            let (mut acceptances, ended) = decode(&row.get::<Vec<u8>>("acceptances")?)?;
             let all = acceptances.len();
             acceptances.retain(|acceptance| acceptance.client != client);
             if acceptances.len() < all {
-                lately.push((UserId(row.get("user_id")?), acceptances));
+                lately.push((UserId(row.get("user_id")?), acceptances, ended));
             }
             Ok(())
         },
@@ -167,13 +196,15 @@ pub(crate) fn forget_client(transaction: Sql<'_>, client: ClientId) -> Result<()
     // Whoever has decided on the others decides again.
     let next = transaction.next_version();
     let statement = format!("UPDATE accounts SET version = {next}, acceptances = ?2 WHERE user_id = ?1");
-    for (user, others) in lately {
-        transaction.execute(&statement, values![user.0, &encode(&others)?])?;
+    for (user, others, ended) in lately {
+        transaction.execute(&statement, values![user.0, &encode(&others, &ended)?])?;
     }
     Ok(())
 }
 
-/// Forgets all verdicts.
+/// Forgets all verdicts, and all dialogues: those of before are none by the clock that has gone back ([`Dialogue::is_open`]).
+///
+/// [`Dialogue::is_open`]: otp_validation::Dialogue::is_open
 pub(crate) fn forget_all(transaction: Sql<'_>) -> Result<(), Fault> {
     let next = transaction.next_version();
     let nothing: &[u8] = &[];
@@ -221,6 +252,13 @@ mod tests {
         )
     }
 
+    fn ended() -> impl Strategy<Value = EndedDialogue> {
+        (any::<[u8; 16]>(), 0..=i64::MAX as u64).prop_map(|(id, expires_at)| EndedDialogue {
+            id: DialogueId(id),
+            expires_at: UnixTime(expires_at),
+        })
+    }
+
     fn parts(acceptance: &Acceptance) -> impl PartialEq + std::fmt::Debug + use<> {
         let Acceptance {
             packet,
@@ -236,14 +274,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_written_is_read(acceptances in prop::collection::vec(acceptance(), 0..9)) {
-            let octets = encode(&acceptances).unwrap();
-            let read: Vec<_> = decode(&octets).unwrap().iter().map(parts).collect();
-            prop_assert_eq!(read, acceptances.iter().map(parts).collect::<Vec<_>>());
+        fn what_was_written_is_read(
+            acceptances in prop::collection::vec(acceptance(), 0..9),
+            ended in prop::collection::vec(ended(), 0..17),
+        ) {
+            let octets = encode(&acceptances, &ended).unwrap();
+            let (read, read_ended) = decode(&octets).unwrap();
+            prop_assert_eq!(read.iter().map(parts).collect::<Vec<_>>(), acceptances.iter().map(parts).collect::<Vec<_>>());
+            prop_assert_eq!(&read_ended, &ended);
             // Whatever is missing is missed, but for whole acceptances at the end.
             for end in 1..octets.len() {
-                if let Ok(fewer) = decode(&octets[..end]) {
-                    prop_assert_eq!(encode(&fewer).unwrap().len().max(1), end);
+                if let Ok((fewer, all_ended)) = decode(&octets[..end]) {
+                    prop_assert_eq!(&all_ended, &ended);
                     prop_assert!(fewer.len() < acceptances.len());
                 }
             }
@@ -251,8 +293,9 @@ mod tests {
 
         #[test]
         fn anything_is_read_or_refused(octets in prop::collection::vec(any::<u8>(), 0..400)) {
-            if let Ok(acceptances) = decode(&octets) {
-                prop_assert!(acceptances.is_empty() || encode(&acceptances).unwrap() == octets);
+            if let Ok((acceptances, ended)) = decode(&octets) {
+                let is_nothing = acceptances.is_empty() && ended.is_empty();
+                prop_assert!(is_nothing || encode(&acceptances, &ended).unwrap() == octets);
             }
         }
     }
@@ -262,7 +305,7 @@ mod tests {
         let mut runner = proptest::test_runner::TestRunner::deterministic();
         let mut one = acceptance().new_tree(&mut runner).unwrap().current();
         (one.channel, one.twins) = (None, Vec::new());
-        assert_eq!(encode(&[one]).unwrap().len(), 1 + 90);
-        assert_eq!(encode(&[]).unwrap(), []);
+        assert_eq!(encode(&[one], &[]).unwrap().len(), 2 + 90);
+        assert_eq!(encode(&[], &[]).unwrap(), []);
     }
 }

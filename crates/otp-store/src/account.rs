@@ -93,11 +93,13 @@ fn read_account(row: &Row<'_>, secrets: &Secrets) -> Result<(Account, Uid), Faul
         password,
         grammar: stored_grammar(row.get("grammar")?)?,
     };
+    let (acceptances, ended_dialogues) = acceptances::decode(&row.get::<Vec<u8>>("acceptances")?)?;
     let account = Account {
         user,
         tokens: Vec::new(),
         lockouts: lockout::everywhere(row)?,
-        acceptances: acceptances::decode(&row.get::<Vec<u8>>("acceptances")?)?,
+        acceptances,
+        ended_dialogues,
         version: AccountVersion(row.get("version")?),
     };
     Ok((account, uid))

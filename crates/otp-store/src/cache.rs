@@ -155,6 +155,7 @@ mod tests {
             tokens: Vec::new(),
             lockouts: Lockouts::default(),
             acceptances: Vec::new(),
+            ended_dialogues: Vec::new(),
             version: AccountVersion(version),
         })
     }

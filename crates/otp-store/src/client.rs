@@ -169,6 +169,7 @@ impl ClientRecord {
             enabled: self.enabled,
             grammar: self.grammar,
             repeat_grace: self.repeat_grace,
+            can_challenge: matches!(self.source, ClientSource::Network(_)),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use crate::{
-    ClientRecord, MessageAuthenticatorRule, Store, StoreError, acceptances,
+    ClientRecord, ClientSource, MessageAuthenticatorRule, Store, StoreError, acceptances,
     audit::Deed,
     client::{changed, delay_millis, each, not_found, read_record},
     sql::values,
@@ -69,11 +69,18 @@ impl Store {
             let mut found = None;
             each(transaction, Some(name), |row| {
                 let record = read_record(row)?;
-                found = Some((record.id, record.settings()));
+                found = Some((record.id, record.source, record.settings()));
                 Ok(())
             })?;
-            let (id, mut settings) = found.ok_or_else(|| not_found(name))?;
+            let (id, source, mut settings) = found.ok_or_else(|| not_found(name))?;
             change(&mut settings);
+            if source == ClientSource::Unix && settings.grammar == Some(Grammar::Challenge) {
+                return Err(StoreError::Invalid {
+                    what: "the grammar of a client on a UNIX socket",
+                    why: "cannot be \"challenge\": a KDC cannot ask its user",
+                }
+                .into());
+            }
             let rows = transaction.execute(
                 "UPDATE clients SET enabled = ?2, message_authenticator = ?3, grammar = ?4, repeat_grace = ?5,
                                     reject_delay_ms = ?6

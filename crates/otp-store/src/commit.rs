@@ -57,7 +57,7 @@ impl Commit {
 
 /// The token that a decision accepts; an error if the acceptance neither spends a code nor repeats one.
 pub(crate) fn accepted_token(decision: &Decision) -> Result<Option<TokenId>, StoreError> {
-    if decision.verdict == Verdict::Reject {
+    if decision.verdict != Verdict::Accept {
         return Ok(None);
     }
     let token = decision.token.ok_or(StoreError::Unproven)?;
@@ -106,7 +106,7 @@ pub(crate) struct Spend {
     pub(crate) next: i64,
 }
 
-/// All verdicts of an account that may be asked for again.
+/// All verdicts of an account that may be asked for again, and its dialogues that have ended.
 #[derive(Debug)]
 pub(crate) struct Verdicts {
     /// As the column holds them.
@@ -156,17 +156,22 @@ impl Change {
                     return Err(StoreError::Unproven);
                 }
                 Effect::Remember(acceptance) => accepted_at = Some(acceptance.at),
-                Effect::Twin { .. } => {}
+                Effect::Twin { .. } | Effect::EndDialogue { .. } => {}
                 other => return Err(StoreError::UnknownEffect(format!("{other:?}"))),
             }
         }
         let Some(after) = account.clone().after(effects, change.becomes) else {
             return Ok(None);
         };
-        let tells = |effect: &Effect| matches!(effect, Effect::Remember(_) | Effect::Twin { .. });
+        let tells = |effect: &Effect| {
+            matches!(
+                effect,
+                Effect::Remember(_) | Effect::Twin { .. } | Effect::EndDialogue { .. }
+            )
+        };
         if effects.iter().any(tells) {
             change.verdicts = Some(Verdicts {
-                octets: acceptances::encode(&after.acceptances)?,
+                octets: acceptances::encode(&after.acceptances, &after.ended_dialogues)?,
                 accepted_at,
             });
         }

@@ -28,6 +28,7 @@ struct Keys {
     credential: Zeroizing<[u8; 32]>,
     replay: Zeroizing<[u8; 32]>,
     audit: Zeroizing<[u8; 32]>,
+    state: Zeroizing<[u8; 32]>,
 }
 
 impl Digests {
@@ -37,12 +38,18 @@ impl Digests {
             credential: derive(index_key, "otp-store credential"),
             replay: derive(index_key, "otp-store replay state"),
             audit: derive(index_key, "otp-store audit trail"),
+            state: derive(index_key, "otp-store State"),
         }))
     }
 
     /// The digest of a packet as it came from `client`.
     pub fn packet(&self, client: ClientId, octets: &[u8]) -> PacketDigest {
         PacketDigest(*hmac_sha256(&self.0.packet, &[&client.0.to_be_bytes(), octets]))
+    }
+
+    /// The key that seals State, and nothing else.
+    pub(crate) fn state_key(&self) -> &[u8; 32] {
+        &self.0.state
     }
 
     /// The digest of a complete credential of `user`.

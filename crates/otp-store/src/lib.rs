@@ -7,7 +7,8 @@
 //! | [`Store`] | the handle; clones share connections and the writer |
 //! | [`Location`], [`Paths`], [`Postgres`] | where a store is: state directory and key file, and a database that machines share |
 //! | [`Commit`], [`Accept`] | what became of a decision; the right to send an Access-Accept, which nothing but a commit makes |
-//! | [`Digests`] | keyed digests of packets and credentials |
+//! | [`Digests`] | keyed digests of packets and credentials; State |
+//! | [`Ask`], [`Basis`] | what a State says |
 //! | [`NewUser`], [`UserRecord`] | users |
 //! | [`NewToken`], [`TokenRecord`], [`MissingUsers`] | tokens |
 //! | [`NewClient`], [`ClientRecord`], [`ClientSource`], [`ClientSecret`], [`ClientSettings`], [`MessageAuthenticatorRule`], [`Source`] | who may ask, and how they are found |
@@ -55,6 +56,7 @@ mod route;
 mod seal;
 mod sql;
 mod sqlite;
+mod state;
 mod status;
 mod store;
 mod token;
@@ -79,6 +81,7 @@ pub use postgres::Postgres;
 pub use rotation::{KeyStatus, Rotation, RotationProgress};
 pub use route::Source;
 pub use seal::KeyId;
+pub use state::{Ask, Basis};
 pub use status::{DatabaseEngine, DatabaseStatus, Replication, Standby};
 pub use store::{Stats, Store};
 pub use token::{MissingUsers, NewToken, TokenRecord};

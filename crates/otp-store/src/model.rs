@@ -6,8 +6,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use otp_core::TokenKey;
 use otp_validation::{
-    ACCEPTANCES_KEPT, ACCEPTANCES_LIVE, Acceptance, Account, AccountVersion, ClientId, Decision, Effect,
-    Lockouts, PasswordHash, Token, TokenId, TokenMode, TokenStatus, UnixTime, User, UserId, UserName,
+    ACCEPTANCES_KEPT, ACCEPTANCES_LIVE, Acceptance, Account, AccountVersion, ClientId, Decision,
+    ENDED_DIALOGUES, Effect, EndedDialogue, Lockouts, PasswordHash, Token, TokenId, TokenMode, TokenStatus,
+    UnixTime, User, UserId, UserName,
 };
 
 use crate::{
@@ -37,6 +38,7 @@ struct UserRow {
     lockouts: Lockouts,
     version: AccountVersion,
     acceptances: Vec<Acceptance>,
+    ended: Vec<EndedDialogue>,
 }
 
 #[derive(Clone)]
@@ -92,6 +94,7 @@ impl Model {
             lockouts: Lockouts::default(),
             version: AccountVersion(0),
             acceptances: Vec::new(),
+            ended: Vec::new(),
         };
         self.users.insert(id, row);
         id
@@ -162,6 +165,7 @@ impl Model {
             tokens: self.tokens_of(*id),
             lockouts: row.lockouts.clone(),
             acceptances: row.acceptances.clone(),
+            ended_dialogues: row.ended.clone(),
             version: row.version,
         })
     }
@@ -275,6 +279,16 @@ impl Model {
                 self.newest_acceptance = self.newest_acceptance.max(Some(acceptance.at));
                 true
             }
+            Effect::EndDialogue { ended, at } => {
+                account.ended.retain(|other| other.expires_at >= *at);
+                let is_new = account.ended.iter().all(|other| other.id != ended.id);
+                if is_new && account.ended.len() < ENDED_DIALOGUES {
+                    account.ended.push(*ended);
+                    true
+                } else {
+                    false
+                }
+            }
             Effect::Twin { of, twin } => match account.acceptances.iter_mut().find(|kept| kept.packet == *of)
             {
                 Some(first) if !first.was_given_to(twin.packet) => {
@@ -300,6 +314,7 @@ impl Model {
         self.newest_acceptance = None;
         for row in self.users.values_mut() {
             row.acceptances.clear();
+            row.ended.clear();
             row.version = AccountVersion(row.version.0.saturating_add(1));
         }
     }

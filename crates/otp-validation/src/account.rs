@@ -5,7 +5,7 @@ use std::fmt;
 use otp_core::{Hotp, HotpState, TokenKey, Totp, TotpState, Window};
 use zeroize::ZeroizeOnDrop;
 
-use crate::{Grammar, Lockouts, UserName};
+use crate::{EndedDialogue, Grammar, Lockouts, UserName};
 
 /// Seconds since the Unix epoch, from the service's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -226,6 +226,8 @@ pub struct Account {
     /// Acceptances of the last [`SAME_PACKET_LIFE`](crate::SAME_PACKET_LIFE) seconds or more, in the order in which they were
     /// committed; no more than the latest [`ACCEPTANCES_KEPT`](crate::ACCEPTANCES_KEPT).
     pub acceptances: Vec<Acceptance>,
+    /// Dialogues that are not answered again; no more than [`ENDED_DIALOGUES`](crate::ENDED_DIALOGUES).
+    pub ended_dialogues: Vec<EndedDialogue>,
     /// The version that effects are committed on.
     pub version: AccountVersion,
 }
@@ -243,4 +245,6 @@ pub struct Client {
     pub grammar: Option<Grammar>,
     /// For how many seconds a twin (another packet, same user, client and credential) gets the first one's Accept.
     pub repeat_grace: u32,
+    /// Whether it can ask its user a question (Access-Challenge). A KDC cannot.
+    pub can_challenge: bool,
 }

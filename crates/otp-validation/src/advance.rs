@@ -1,6 +1,6 @@
 //! What an account becomes by effects that were committed: so that whoever has a snapshot need not read it again.
 
-use crate::{Account, AccountVersion, Effect, TokenMode, TokenStatus};
+use crate::{Account, AccountVersion, ENDED_DIALOGUES, Effect, TokenMode, TokenStatus};
 
 /// For how many seconds acceptances are kept at least: longer than any grace.
 pub const ACCEPTANCES_LIVE: u64 = 300;
@@ -16,7 +16,8 @@ impl Account {
     /// another token or account shares moves without this one; the store compares it whatever a snapshot says.
     ///
     /// Of acceptances, those of the last [`ACCEPTANCES_LIVE`] seconds stay, but no more than the latest
-    /// [`ACCEPTANCES_KEPT`].
+    /// [`ACCEPTANCES_KEPT`]. Of dialogues that have ended, all must stay until they have expired: there is no room for more than
+    /// [`ENDED_DIALOGUES`] at a time, and none that has ended ends again.
     #[must_use]
     pub fn after(mut self, effects: &[Effect], version: AccountVersion) -> Option<Self> {
         for effect in effects {
@@ -47,6 +48,15 @@ impl Account {
                     self.acceptances.push(acceptance.clone());
                     let surplus = self.acceptances.len().saturating_sub(ACCEPTANCES_KEPT);
                     self.acceptances.drain(..surplus);
+                }
+                Effect::EndDialogue { ended, at } => {
+                    self.ended_dialogues.retain(|other| other.expires_at >= *at);
+                    if self.ended_dialogues.len() >= ENDED_DIALOGUES
+                        || self.ended_dialogues.iter().any(|other| other.id == ended.id)
+                    {
+                        return None;
+                    }
+                    self.ended_dialogues.push(*ended);
                 }
                 Effect::Twin { of, twin } => {
                     let first = self.acceptances.iter_mut().find(|kept| kept.packet == *of)?;

@@ -5,7 +5,7 @@
 //!
 //! 1. client and user exist, are enabled and have not expired;
 //! 2. the same packet, or a twin, of a recent acceptance: its verdict, nothing spent;
-//! 3. lock-out, at this client and over all;
+//! 3. lock-out, at this client and over all; the question that it answers, if it answers one;
 //! 4. candidate tokens: enabled, proven;
 //! 5. the code, over the window of every candidate, without early exit;
 //! 6. the password, at most once;
@@ -16,8 +16,9 @@ use std::fmt;
 use otp_core::{Otp, Verdict as CodeVerdict};
 
 use crate::{
-    Acceptance, Account, Channel, Client, ClientId, CredentialDigest, Effect, Factor, Grammar, Lockouts,
-    PacketDigest, PasswordHash, Reason, Token, TokenId, TokenMode, TokenStatus, Twin, UnixTime,
+    Acceptance, Account, Channel, Client, ClientId, CredentialDigest, Dialogue, Effect, EndedDialogue,
+    Factor, Grammar, Lockouts, PacketDigest, PasswordHash, Reason, Stage, Token, TokenId, TokenMode,
+    TokenStatus, Twin, UnixTime,
 };
 
 /// For how many seconds the same packet gets the verdict that it had. libkrad sends again for 5 s, other clients for up
@@ -38,6 +39,8 @@ pub struct Attempt<'a> {
     pub packet: PacketDigest,
     /// What the packet came through; `None` where a twin may come the same way as the first (datagrams).
     pub channel: Option<Channel>,
+    /// The question that it answers, if it answers one.
+    pub dialogue: Option<&'a Dialogue>,
 }
 
 /// What the user is to be told.
@@ -47,6 +50,17 @@ pub enum Verdict {
     Accept,
     /// Refuse.
     Reject,
+    /// Ask, once the effects are durable.
+    Challenge(Question),
+}
+
+/// What the user is to be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// The code.
+    Code,
+    /// The code after the one that came in.
+    NextCode,
 }
 
 /// A verdict, why, and what it changes.
@@ -64,6 +78,30 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// A question that changes nothing.
+    fn ask(question: Question) -> Self {
+        let reason = match question {
+            Question::Code => Reason::CodeAsked,
+            Question::NextCode => Reason::NextCodeAsked,
+        };
+        Self {
+            verdict: Verdict::Challenge(question),
+            ..Self::reject(reason)
+        }
+    }
+
+    /// The same, and the question that the attempt answers is not answered again.
+    fn ending(mut self, dialogue: &Dialogue, now: UnixTime) -> Self {
+        self.effects.push(Effect::EndDialogue {
+            ended: EndedDialogue {
+                id: dialogue.id,
+                expires_at: dialogue.expires_at,
+            },
+            at: now,
+        });
+        self
+    }
+
     /// A rejection that changes nothing.
     pub fn reject(reason: Reason) -> Self {
         Self {
@@ -196,6 +234,11 @@ fn settled_without_code(
         return Some(decision);
     } else if account.lockouts.is_locked(client.id, now) {
         Reason::Locked
+    } else if let Some(refusal) = attempt
+        .dialogue
+        .and_then(|dialogue| unanswerable(account, client, dialogue, now))
+    {
+        refusal
     } else if attempt.credential.is_empty() {
         Reason::NoCredential
     } else {
@@ -203,6 +246,16 @@ fn settled_without_code(
     };
     Some(Decision::reject(refusal))
 }
+
+/// Why a question cannot be answered, if it cannot.
+fn unanswerable(account: &Account, client: &Client, dialogue: &Dialogue, now: UnixTime) -> Option<Reason> {
+    let mut ended = account.ended_dialogues.iter();
+    if !dialogue.is_open(account.user.id, client.id, now) || ended.any(|ended| ended.id == dialogue.id) {
+        return Some(Reason::NoSuchDialogue);
+    }
+    matches!(dialogue.stage, Stage::Refused).then_some(Reason::RefusedBefore)
+}
+
 /// The verdict of an earlier acceptance, if this is its packet again or a twin of it.
 fn repetition(account: &Account, client: &Client, attempt: &Attempt<'_>, now: UnixTime) -> Option<Decision> {
     let mut recent = account.acceptances.iter().filter(|acceptance| {
@@ -218,7 +271,8 @@ fn repetition(account: &Account, client: &Client, attempt: &Attempt<'_>, now: Un
     if let Some(acceptance) = same_packet {
         return Some(Decision::repeat(Reason::SamePacket, acceptance, Vec::new()));
     }
-    if client.repeat_grace == 0 || attempt.credential.is_empty() {
+    // An answer to a question is no packet that was sent by itself.
+    if client.repeat_grace == 0 || attempt.credential.is_empty() || attempt.dialogue.is_some() {
         return None;
     }
     let first = recent.find(|acceptance| {
@@ -242,20 +296,120 @@ fn repetition(account: &Account, client: &Client, attempt: &Attempt<'_>, now: Un
 
 /// Steps 4 to 7: candidates, code, password, effects.
 fn judge<'a>(account: &'a Account, client: &Client, attempt: &Attempt<'a>, now: UnixTime) -> Progress<'a> {
-    let grammar = grammar_for(account, client);
-    let mut candidates = account
-        .tokens
-        .iter()
-        .filter(|token| token.enabled && token.status == TokenStatus::Active)
-        .peekable();
-    if candidates.peek().is_none() {
+    if let Some(dialogue) = attempt.dialogue {
+        return Progress::Decided(answer(account, client, attempt, dialogue, now).ending(dialogue, now));
+    }
+    if candidates(account).next().is_none() {
         return Progress::Decided(Decision::reject(Reason::NoActiveToken));
     }
-    if grammar.has_password() && account.user.password.is_none() {
-        return Progress::Decided(Decision::reject(Reason::NoPassword));
+    match (grammar_for(account, client), &account.user.password) {
+        (Grammar::Challenge, Some(hash)) => Progress::NeedsPassword(PasswordCheck {
+            account,
+            client: client.id,
+            hash,
+            password: attempt.credential,
+            accept: Decision::ask(Question::Code),
+            now,
+        }),
+        // There is no password to be asked for first: a code that is right is enough, and whatever else it was, the code is
+        // asked for.
+        (Grammar::Challenge, None) => match compare(account, client, Grammar::Otp, attempt, now) {
+            Progress::Decided(refused) if refused.verdict == Verdict::Reject => Progress::Decided(Decision {
+                effects: refused.effects,
+                ..Decision::ask(Question::Code)
+            }),
+            other => other,
+        },
+        (grammar, None) if grammar.has_password() => Progress::Decided(Decision::reject(Reason::NoPassword)),
+        (grammar, _) => compare(account, client, grammar, attempt, now),
     }
+}
+
+/// The tokens whose codes count.
+fn candidates(account: &Account) -> impl Iterator<Item = &Token> {
+    let tokens = account.tokens.iter();
+    tokens.filter(|token| token.enabled && token.status == TokenStatus::Active)
+}
+
+/// The answer to a question: a code and nothing else, since whoever was asked has proven the password.
+fn answer(
+    account: &Account,
+    client: &Client,
+    attempt: &Attempt<'_>,
+    dialogue: &Dialogue,
+    now: UnixTime,
+) -> Decision {
+    if candidates(account).next().is_none() {
+        return Decision::reject(Reason::NoActiveToken);
+    }
+    if let Stage::NextCode(first) = &dialogue.stage {
+        return match run_ahead(account, first, attempt.credential) {
+            Some(consumed) => accept(account, client, attempt, now, consumed),
+            None => Decision::failure(account, client.id, Factor::Otp, now),
+        };
+    }
+    let Progress::Decided(decided) = compare(account, client, Grammar::Otp, attempt, now) else {
+        // The grammar has no password.
+        return Decision::reject(Reason::NotACode);
+    };
+    if decided.reason == Reason::WrongCode && is_ahead(account, attempt.credential) {
+        return Decision {
+            effects: decided.effects,
+            ..Decision::ask(Question::NextCode)
+        };
+    }
+    decided
+}
+
+/// How far ahead of its window a HOTP token may be found by two codes in a row (RFC 4226 §7.4).
+const RUN_AHEAD: u32 = 100;
+
+/// Whether `code` is one of a token that has run ahead.
+fn is_ahead(account: &Account, code: &[u8]) -> bool {
+    let Ok(otp) = Otp::parse(code) else {
+        return false;
+    };
+    let mut found = false;
+    for token in candidates(account) {
+        if let TokenMode::Hotp { hotp, state, .. } = &token.mode {
+            found |= matches!(
+                hotp.verify(&token.key, &otp, *state, RUN_AHEAD),
+                CodeVerdict::Fresh(_)
+            );
+        }
+    }
+    found
+}
+
+/// The token of which `first` and `second` are two codes in a row.
+fn run_ahead(account: &Account, first: &Otp, second: &[u8]) -> Option<Consumed> {
+    let second = Otp::parse(second).ok()?;
+    let mut found = None;
+    for token in candidates(account) {
+        if let TokenMode::Hotp { hotp, state, .. } = &token.mode
+            && let CodeVerdict::Fresh(pair) =
+                hotp.resynchronize(&token.key, first, &second, *state, RUN_AHEAD)
+        {
+            found = found.or(Some(Consumed {
+                token: token.id,
+                matched: pair.counter,
+                next: pair.next,
+            }));
+        }
+    }
+    found
+}
+
+/// The code over the window of every candidate, and then the password.
+fn compare<'a>(
+    account: &'a Account,
+    client: &Client,
+    grammar: Grammar,
+    attempt: &Attempt<'a>,
+    now: UnixTime,
+) -> Progress<'a> {
     let mut best = Recognised::NotACode;
-    for token in candidates {
+    for token in candidates(account) {
         // Every candidate is searched, so that time does not tell which of several tokens matched.
         let recognised = recognise(token, grammar, attempt.credential, now);
         best = best.or_better(recognised);
@@ -293,15 +447,15 @@ fn judge<'a>(account: &'a Account, client: &Client, attempt: &Attempt<'a>, now: 
     }
 }
 
-/// The client's grammar, else the user's, else what follows from whether the user has a password.
+/// The client's grammar, else the user's, else what follows from whether the user has a password. Who cannot be asked has to
+/// say everything at once.
 fn grammar_for(account: &Account, client: &Client) -> Grammar {
-    client
-        .grammar
-        .or(account.user.grammar)
-        .unwrap_or(match account.user.password {
-            Some(_) => Grammar::PasswordOtp,
-            None => Grammar::Otp,
-        })
+    let chosen = client.grammar.or(account.user.grammar);
+    let possible = chosen.filter(|grammar| *grammar != Grammar::Challenge || client.can_challenge);
+    possible.unwrap_or(match account.user.password {
+        Some(_) => Grammar::PasswordOtp,
+        None => Grammar::Otp,
+    })
 }
 
 /// What one token makes of a credential, from worst to best.

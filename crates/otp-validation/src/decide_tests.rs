@@ -56,6 +56,7 @@ fn account(tokens: Vec<Token>) -> Account {
         tokens,
         lockouts: Lockouts::default(),
         acceptances: Vec::new(),
+        ended_dialogues: Vec::new(),
         version: AccountVersion(1),
     }
 }
@@ -67,6 +68,7 @@ fn kdc() -> Client {
         enabled: true,
         grammar: None,
         repeat_grace: 5,
+        can_challenge: true,
     }
 }
 
@@ -86,6 +88,7 @@ fn attempt(credential: &[u8], packet: u8) -> Attempt<'_> {
         credential_digest: digest(credential),
         packet: PacketDigest([packet; 32]),
         channel: None,
+        dialogue: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a decision wants changed, as data. Effects of one decision are committed together or not at all.
 
-use crate::{Acceptance, ClientId, Lockout, PacketDigest, TokenId, Twin};
+use crate::{Acceptance, ClientId, EndedDialogue, Lockout, PacketDigest, TokenId, Twin, UnixTime};
 
 /// One change to the durable state.
 #[derive(Clone, Debug)]
@@ -34,6 +34,13 @@ pub enum Effect {
     },
     /// Remember the verdict, so that the same packet, or a twin, gets it again.
     Remember(Acceptance),
+    /// A dialogue was answered, and is not answered again.
+    EndDialogue {
+        /// The dialogue, and until when it could have been answered.
+        ended: EndedDialogue,
+        /// Now: those that have expired by then are forgotten.
+        at: UnixTime,
+    },
     /// A twin had the verdict of the acceptance of packet `of`.
     Twin {
         /// The packet that was accepted first.

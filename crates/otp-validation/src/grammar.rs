@@ -17,16 +17,20 @@ pub enum Grammar {
     PasswordOtp,
     /// The code, directly followed by the password.
     OtpPassword,
+    /// The password first; then the server asks for the code (Access-Challenge). The code alone for users without a password.
+    Challenge,
 }
 
 /// A name that is not a grammar.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a credential grammar; write \"otp\", \"password+otp\" or \"otp+password\"")]
+#[error(
+    "{0:?} is not a credential grammar; write \"otp\", \"password+otp\", \"otp+password\" or \"challenge\""
+)]
 pub struct UnknownGrammar(String);
 
 impl Grammar {
     /// Every grammar.
-    pub const ALL: [Self; 3] = [Self::Otp, Self::PasswordOtp, Self::OtpPassword];
+    pub const ALL: [Self; 4] = [Self::Otp, Self::PasswordOtp, Self::OtpPassword, Self::Challenge];
 
     /// The name used in the store, in options and in documents.
     pub const fn name(self) -> &'static str {
@@ -34,6 +38,7 @@ impl Grammar {
             Self::Otp => "otp",
             Self::PasswordOtp => "password+otp",
             Self::OtpPassword => "otp+password",
+            Self::Challenge => "challenge",
         }
     }
 
@@ -42,7 +47,8 @@ impl Grammar {
         !matches!(self, Self::Otp)
     }
 
-    /// Cuts a code of `digits` digits and the password out of `credential`; `None` if there is no such code in it.
+    /// Cuts a code of `digits` digits and the password out of `credential`; `None` if there is no such code in it, and for
+    /// [`Grammar::Challenge`], whose first step has a password alone.
     pub fn split(self, credential: &[u8], digits: usize) -> Option<(Otp, &[u8])> {
         let (code, password) = match self {
             Self::Otp => (credential, b"".as_slice()),
@@ -51,6 +57,7 @@ impl Grammar {
                 (code, password)
             }
             Self::OtpPassword => credential.split_at_checked(digits)?,
+            Self::Challenge => return None,
         };
         if code.len() != digits {
             return None;

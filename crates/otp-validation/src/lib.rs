@@ -8,6 +8,7 @@
 //! | [`Client`] | the rules of the NAS or KDC listener that asks |
 //! | [`Attempt`] | the credential, with the digests that tell a repetition from an attempt |
 //! | [`decide`] → [`Progress`] | a [`Decision`], or a [`PasswordCheck`] to be concluded by whoever can hash or bind |
+//! | [`Dialogue`], [`Stage`] | how far a login in several steps has come |
 //! | [`Effect`] | what must be durable before the answer leaves |
 //! | [`Reason`] | why; for logs and people, never for the wire |
 //! | [`Grammar`] | how a credential is composed of password and code |
@@ -18,6 +19,7 @@
 mod account;
 mod advance;
 mod decide;
+mod dialogue;
 mod effect;
 mod enrol;
 mod grammar;
@@ -30,7 +32,10 @@ pub use account::{
     PasswordHash, Token, TokenId, TokenMode, TokenStatus, Twin, UnixTime, User, UserId,
 };
 pub use advance::{ACCEPTANCES_KEPT, ACCEPTANCES_LIVE};
-pub use decide::{Attempt, Decision, MAX_TWINS, PasswordCheck, Progress, SAME_PACKET_LIFE, Verdict, decide};
+pub use decide::{
+    Attempt, Decision, MAX_TWINS, PasswordCheck, Progress, Question, SAME_PACKET_LIFE, Verdict, decide,
+};
+pub use dialogue::{DIALOGUE_LIFE, Dialogue, DialogueId, ENDED_DIALOGUES, EndedDialogue, Stage};
 pub use effect::Effect;
 pub use enrol::{Proof, ProofError, prove};
 pub use grammar::Grammar;

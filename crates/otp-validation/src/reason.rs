@@ -14,6 +14,10 @@ pub enum Reason {
     SamePacket,
     /// Another packet with the credential accepted a moment ago (a KDC or client that sent again): same verdict, nothing spent.
     Twin,
+    /// The password was right, or there is none: the code is asked for.
+    CodeAsked,
+    /// The code is further ahead than a token's window: the one after it is asked for, to be sure.
+    NextCodeAsked,
     /// The client that sent the request is disabled.
     ClientDisabled,
     /// The request has no User-Name, or one that cannot name a user.
@@ -30,6 +34,10 @@ pub enum Reason {
     NoCredential,
     /// The authentication method cannot be used here (CHAP, EAP …).
     UnsupportedMethod,
+    /// The State of the request is none that may be answered here and now: expired, answered before, another user's or client's.
+    NoSuchDialogue,
+    /// The login was refused in its first step already.
+    RefusedBefore,
     /// The user has no enabled, proven token.
     NoActiveToken,
     /// The credential does not contain a code of any of the user's tokens.
@@ -54,10 +62,12 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for documentation and for tests.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 25] = [
         Self::Accepted,
         Self::SamePacket,
         Self::Twin,
+        Self::CodeAsked,
+        Self::NextCodeAsked,
         Self::ClientDisabled,
         Self::InvalidUserName,
         Self::UnknownUser,
@@ -66,6 +76,8 @@ impl Reason {
         Self::Locked,
         Self::NoCredential,
         Self::UnsupportedMethod,
+        Self::NoSuchDialogue,
+        Self::RefusedBefore,
         Self::NoActiveToken,
         Self::NotACode,
         Self::WrongCode,
@@ -84,6 +96,8 @@ impl Reason {
             Self::Accepted => "accepted",
             Self::SamePacket => "same-packet",
             Self::Twin => "twin",
+            Self::CodeAsked => "code-asked",
+            Self::NextCodeAsked => "next-code-asked",
             Self::ClientDisabled => "client-disabled",
             Self::InvalidUserName => "invalid-user-name",
             Self::UnknownUser => "unknown-user",
@@ -92,6 +106,8 @@ impl Reason {
             Self::Locked => "locked",
             Self::NoCredential => "no-credential",
             Self::UnsupportedMethod => "unsupported-method",
+            Self::NoSuchDialogue => "no-such-dialogue",
+            Self::RefusedBefore => "refused-before",
             Self::NoActiveToken => "no-active-token",
             Self::NotACode => "not-a-code",
             Self::WrongCode => "wrong-code",
@@ -115,6 +131,10 @@ impl Reason {
             Self::Twin => {
                 "A second packet with the credential that was accepted a moment ago: it gets the same answer, and nothing more is spent."
             }
+            Self::CodeAsked => "The password was right, or the user has none; the code is asked for.",
+            Self::NextCodeAsked => {
+                "The code is that of a token which has run ahead; it counts as a failure, and the next code is asked for, which sets it right."
+            }
             Self::ClientDisabled => "The client is disabled.",
             Self::InvalidUserName => {
                 "The request does not name a user (empty, not UTF-8, or control characters)."
@@ -125,6 +145,12 @@ impl Reason {
             Self::Locked => "Too many failures in a row; the lock ends by itself.",
             Self::NoCredential => "The request carries no User-Password.",
             Self::UnsupportedMethod => "Only PAP (User-Password) can carry this credential.",
+            Self::NoSuchDialogue => {
+                "The answer is to a question that was not asked here, was answered before, or was asked more than two minutes ago; log in anew."
+            }
+            Self::RefusedBefore => {
+                "The login was refused in its first step; so that nobody learns why, the code was asked for all the same."
+            }
             Self::NoActiveToken => {
                 "The user has no enabled token that has proven a code; see `otpctl token list` and `otpctl token verify`."
             }

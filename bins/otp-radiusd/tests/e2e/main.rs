@@ -13,6 +13,7 @@
 
 mod audit;
 mod campaign;
+mod challenge;
 mod clients;
 mod clock;
 #[allow(dead_code, reason = "the tests of the store need more of it")]

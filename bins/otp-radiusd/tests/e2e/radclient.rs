@@ -10,6 +10,7 @@ const SECRET: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 pub enum Answer {
     Accept,
     Reject,
+    Challenge,
     Silence,
 }
 
@@ -37,6 +38,8 @@ pub fn radclient_to(
         Answer::Accept
     } else if text.contains("Received Access-Reject") {
         Answer::Reject
+    } else if text.contains("Received Access-Challenge") {
+        Answer::Challenge
     } else {
         Answer::Silence
     };

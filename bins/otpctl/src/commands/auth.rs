@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use otp_service::{Origin, Request, Service};
+use otp_service::{Answer, Origin, Request, Service};
 use otp_validation::{PacketDigest, Reason};
 use rand::Rng;
 use serde_json::json;
@@ -17,8 +17,8 @@ use crate::{
 
 /// Decide one login exactly as for a RADIUS request, and say why.
 ///
-/// The credential (code, or password and code) is read from the terminal or as one line of standard input. A code that is
-/// right is spent; failures count.
+/// The credential (code, or password and code) is read from the terminal or as one line of standard input; where the client is
+/// asked for the code in a second step (`challenge`), each step is a line. A code that is right is spent; failures count.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -38,38 +38,53 @@ impl Auth {
     pub(crate) fn run(&self, context: &mut Context) -> Result<Exit, Failure> {
         let store = context.store()?;
         let policy = client::find(&store, &self.client)?.policy();
-        let credential = context.ask("Credential: ", Echo::Hidden)?;
-        // There is no packet; random octets are like no other.
-        let mut packet = PacketDigest([0; 32]);
-        context.io.rng.fill_bytes(&mut packet.0);
-        // As the first request of a run of the daemon.
-        let id = u64::from(context.io.rng.next_u32()) << 20;
-        let request = Request {
-            user_name: self.user.clone().into_bytes(),
-            credential: Some(credential),
-            packet,
-            channel: None,
-            patience: Duration::from_secs(30),
-            origin: Origin {
-                request: Some(id),
-                peer: Some("otpctl".to_owned()),
-                nas_identifier: None,
-            },
-        };
-
         let service = Service::new(store, Arc::clone(&context.io.clock));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let outcome = runtime.block_on(service.validate(request, &policy));
+        let mut prompt = "Credential: ".to_owned();
+        let mut state = None;
+        // As the first request of a run of the daemon.
+        let id = u64::from(context.io.rng.next_u32()) << 20;
+        let mut step = 0;
+        let outcome = loop {
+            let credential = context.ask(&prompt, Echo::Hidden)?;
+            // There is no packet; random octets are like no other.
+            let mut packet = PacketDigest([0; 32]);
+            context.io.rng.fill_bytes(&mut packet.0);
+            let request = Request {
+                user_name: self.user.clone().into_bytes(),
+                credential: Some(credential),
+                state: state.take(),
+                packet,
+                channel: None,
+                patience: Duration::from_secs(30),
+                origin: Origin {
+                    request: Some(id + step),
+                    peer: Some("otpctl".to_owned()),
+                    nas_identifier: None,
+                },
+            };
+            let outcome = runtime.block_on(service.validate(request, &policy));
+            match outcome.answer {
+                Answer::Challenge(challenge) => {
+                    prompt = format!("{} ", challenge.prompt);
+                    state = Some(challenge.state);
+                    step += 1;
+                }
+                _ => break outcome,
+            }
+        };
         if let Err(error) = service.store().write_records() {
             context.warn(&format!("the audit trail does not have this decision: {error}"));
         }
+        let id = id + step;
 
-        let (verdict, tone) = if outcome.is_accept() {
-            ("accept", Tone::Good)
+        let verdict = outcome.verdict();
+        let tone = if outcome.is_accept() {
+            Tone::Good
         } else {
-            ("reject", Tone::Bad)
+            Tone::Bad
         };
         let user = outcome.user.as_ref().map(ToString::to_string);
         let name = match (&user, &outcome.token) {

@@ -142,10 +142,10 @@ impl<'a> Story<'a> {
 
     fn text(&self, now: UnixTime, paint: Paint) -> String {
         let told = self.told;
-        let (verdict, tone) = if told.is_accept() {
-            ("accepted", Tone::Good)
-        } else {
-            ("rejected", Tone::Bad)
+        let (verdict, tone) = match told.text("decision") {
+            Some("accept") => ("accepted", Tone::Good),
+            Some("challenge") => ("answered with a question", Tone::Strong),
+            _ => ("rejected", Tone::Bad),
         };
         let mut text = format!(
             "Request {} was {}: {}.\n",

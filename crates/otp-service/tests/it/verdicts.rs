@@ -150,6 +150,7 @@ fn a_request_does_not_show_its_credential() {
     let request = Request {
         user_name: b"alice".to_vec(),
         credential: Some(b"correct horse755224".to_vec().into()),
+        state: None,
         packet: PacketDigest([0; 32]),
         channel: None,
         patience: Duration::ZERO,

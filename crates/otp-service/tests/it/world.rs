@@ -105,6 +105,7 @@ impl World {
         Request {
             user_name: user.as_bytes().to_vec(),
             credential: Some(credential.as_bytes().to_vec().into()),
+            state: None,
             packet: PacketDigest(packet),
             channel: None,
             patience: Duration::from_secs(60),

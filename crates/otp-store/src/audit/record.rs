@@ -94,7 +94,12 @@ impl Record {
     pub fn of_decision(facts: &DecisionFacts<'_>) -> Self {
         let mut line = Line::new();
         let accepts = facts.verdict == Verdict::Accept;
-        line.word("decision", if accepts { "accept" } else { "reject" });
+        let decision = match facts.verdict {
+            Verdict::Accept => "accept",
+            Verdict::Reject => "reject",
+            Verdict::Challenge(_) => "challenge",
+        };
+        line.word("decision", decision);
         line.word("reason", facts.reason.code());
         line.text("client", facts.client, TEXT);
         if let Some(peer) = facts.peer {

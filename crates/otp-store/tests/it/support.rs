@@ -143,6 +143,7 @@ pub fn nas() -> Client {
         enabled: true,
         grammar: None,
         repeat_grace: 0,
+        can_challenge: true,
     }
 }
 
@@ -153,6 +154,7 @@ pub fn kdc() -> Client {
         enabled: true,
         grammar: None,
         repeat_grace: 5,
+        can_challenge: true,
     }
 }
 
@@ -181,6 +183,7 @@ pub fn decision_at(
         credential_digest: store.digests().credential(account.user.id, code.as_bytes()),
         packet: store.digests().packet(client.id, packet),
         channel: None,
+        dialogue: None,
     };
     let decision = match decide(&account, client, &attempt, now) {
         Progress::Decided(decision) => decision,

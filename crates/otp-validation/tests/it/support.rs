@@ -34,6 +34,7 @@ pub(crate) fn account(token: Token) -> Account {
         tokens: vec![token],
         lockouts: Lockouts::default(),
         acceptances: Vec::new(),
+        ended_dialogues: Vec::new(),
         version: AccountVersion(1),
     }
 }
@@ -45,6 +46,7 @@ pub(crate) fn client(id: i64) -> Client {
         enabled: true,
         grammar: None,
         repeat_grace: 0,
+        can_challenge: true,
     }
 }
 
@@ -55,6 +57,7 @@ pub(crate) fn decided(account: &Account, client: &Client, code: &str, now: UnixT
         credential_digest: CredentialDigest([1; 32]),
         packet: PacketDigest([2; 32]),
         channel: None,
+        dialogue: None,
     };
     match decide(account, client, &attempt, now) {
         Progress::Decided(decision) => decision,

@@ -41,7 +41,12 @@ enum Stage {
 fn stage(reason: Reason) -> Stage {
     match reason {
         Reason::Accepted => Stage::Done,
-        Reason::SamePacket | Reason::Twin => Stage::Repetition,
+        Reason::SamePacket
+        | Reason::Twin
+        | Reason::CodeAsked
+        | Reason::NextCodeAsked
+        | Reason::NoSuchDialogue
+        | Reason::RefusedBefore => Stage::Repetition,
         Reason::ClientDisabled => Stage::Client,
         Reason::InvalidUserName => Stage::Name,
         Reason::UnknownUser => Stage::User,

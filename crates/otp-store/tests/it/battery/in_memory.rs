@@ -58,6 +58,7 @@ fn decided(account: &Account, digests: &otp_store::Digests, step: &Step, now: Un
         credential_digest: digests.credential(account.user.id, code.as_bytes()),
         packet: digests.packet(client.id, &[step.packet]),
         channel: step.channel.map(Channel),
+        dialogue: None,
     };
     let Progress::Decided(decision) = decide(account, &client, &attempt, now) else {
         panic!("no password was set")

@@ -203,9 +203,10 @@ struct Explainer {
 
 impl Reporter for Explainer {
     fn decided(&self, decided: &Decided<'_>) {
-        let (verdict, colour) = match decided.outcome.is_accept() {
-            true => ("Access-Accept", "\u{1b}[1;32m"),
-            false => ("Access-Reject", "\u{1b}[1;31m"),
+        let (verdict, colour) = match decided.outcome.verdict() {
+            "accept" => ("Access-Accept", "\u{1b}[1;32m"),
+            "challenge" => ("Access-Challenge", "\u{1b}[1;33m"),
+            _ => ("Access-Reject", "\u{1b}[1;31m"),
         };
         let (colour, end) = if self.coloured {
             (colour, "\u{1b}[0m")

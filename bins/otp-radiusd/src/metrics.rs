@@ -40,8 +40,8 @@ pub(crate) struct Metrics {
 /// What is counted of a client.
 #[derive(Debug)]
 struct ClientMetrics {
-    decisions: [[AtomicU64; TRANSPORTS.len()]; Reason::ALL.len()],
-    accepted: [[AtomicU64; TRANSPORTS.len()]; Reason::ALL.len()],
+    /// In the order of [`CODES`].
+    decisions: [[[AtomicU64; TRANSPORTS.len()]; Reason::ALL.len()]; CODES.len()],
     repeated: [AtomicU64; TRANSPORTS.len()],
     unprotected: AtomicU64,
 }
@@ -115,8 +115,7 @@ impl Metrics {
         let mut known = self.clients.write().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(known.entry(name.to_owned()).or_insert_with(|| {
             Arc::new(ClientMetrics {
-                decisions: array::from_fn(|_| zeros()),
-                accepted: array::from_fn(|_| zeros()),
+                decisions: array::from_fn(|_| array::from_fn(|_| zeros())),
                 repeated: zeros(),
                 unprotected: AtomicU64::new(0),
             })
@@ -171,7 +170,7 @@ impl Metrics {
             "Decided requests; otpctl why explains the reasons. Twins and repeated packets have reasons of their own.",
         );
         for (client, counts) in self.sorted() {
-            for (verdict, decisions) in [("accept", &counts.accepted), ("reject", &counts.decisions)] {
+            for (verdict, decisions) in CODES.iter().zip(&counts.decisions) {
                 for (reason, by_transport) in Reason::ALL.iter().zip(decisions) {
                     for (transport, count) in TRANSPORTS.iter().zip(by_transport) {
                         let count = count.load(Relaxed);
@@ -310,12 +309,13 @@ impl Reporter for Arc<Metrics> {
         let place = transport(decided.peer);
         let client = self.client(decided.client);
         let reason = decided.outcome.reason;
-        let decisions = match decided.outcome.is_accept() {
-            true => &client.accepted,
-            false => &client.decisions,
-        };
+        let verdict = decided.outcome.verdict();
+        let by_reason = CODES
+            .iter()
+            .zip(&client.decisions)
+            .find(|(known, _)| **known == verdict);
         let row = Reason::ALL.iter().position(|known| *known == reason);
-        if let Some(by_transport) = row.and_then(|row| decisions.get(row)) {
+        if let Some(by_transport) = by_reason.and_then(|(_, reasons)| reasons.get(row?)) {
             increment(by_transport, place);
         }
         if let Some(times) = self.decided.get(place) {

@@ -10,5 +10,6 @@
 )]
 
 mod budgets;
+mod dialogues;
 mod support;
 mod watermark;

@@ -22,6 +22,7 @@ mod metrics;
 mod probe;
 mod radius;
 mod reload;
+mod reply;
 mod report;
 mod signals;
 mod supervisor;

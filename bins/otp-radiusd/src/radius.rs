@@ -12,13 +12,16 @@ use std::{
 use krad::{AttributeType, Code, MessageAuthenticatorRule, ReplyStyle, SharedSecret, radius11::Version};
 use krad_tokio::{AccessRequest, Answer, ClientTerms, Discard, Peer, RadiusService};
 use otp_service::{Origin, Outcome, Request, Service};
-use otp_store::{AccountStore, ClientRecord, MessageAuthenticatorRule as StoredRule, Source, Store};
-use otp_validation::{Channel, Client, ClientId, PacketDigest, Reason};
+use otp_store::{
+    AccountStore, ClientRecord, ClientSource, MessageAuthenticatorRule as StoredRule, Source, Store,
+};
+use otp_validation::{Channel, Client, ClientId, PacketDigest, Reason, ReplyAttributes};
 use tokio::time::Instant;
 use tracing::error;
 use zeroize::Zeroizing;
 
 use crate::{
+    reply::accept,
     report::{Decided, Discards, Reporter},
     tls::CertificateRules,
 };
@@ -204,6 +207,8 @@ pub enum RadiusClient {
         policy: Client,
         /// How long after receipt a rejection leaves.
         reject_delay: Duration,
+        /// What it is told with every acceptance; `None` at the KDC's socket, where that is nothing at all.
+        reply: Option<ReplyAttributes>,
     },
     /// Whoever is at the UNIX socket while the store cannot say. A KDC that hears nothing waits for seconds, so it is
     /// told no.
@@ -222,6 +227,13 @@ impl RadiusClient {
         match self {
             Self::Known { reject_delay, .. } => *reject_delay,
             Self::Refused(_) => Duration::ZERO,
+        }
+    }
+
+    fn reply(&self) -> Option<&ReplyAttributes> {
+        match self {
+            Self::Known { reply, .. } => reply.as_ref(),
+            Self::Refused(_) => None,
         }
     }
 }
@@ -245,6 +257,7 @@ fn terms(record: &ClientRecord) -> (ClientTerms, Arc<RadiusClient>) {
         Arc::new(RadiusClient::Known {
             policy: record.policy(),
             reject_delay: record.reject_delay,
+            reply: (record.source != ClientSource::Unix).then(|| record.reply.clone()),
         }),
     )
 }
@@ -324,7 +337,7 @@ impl<R: Reporter, S: AccountStore> RadiusService for Radius<R, S> {
             elapsed: waited(&request),
         });
         match outcome.answer {
-            otp_service::Answer::Accept(_durable) => Answer::accept(),
+            otp_service::Answer::Accept(_durable) => accept(&request, client.reply(), &outcome.reply),
             // As late as a refusal that it may hide.
             otp_service::Answer::Challenge(challenge) => Answer::challenge(challenge.state)
                 .with(AttributeType::REPLY_MESSAGE, challenge.prompt)
@@ -380,6 +393,7 @@ mod tests {
             grammar: None,
             repeat_grace: 0,
             reject_delay: Duration::from_secs(1),
+            reply: ReplyAttributes::none(),
             created_at: UnixTime(0),
         })
     }

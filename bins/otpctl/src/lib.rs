@@ -12,6 +12,7 @@ mod io;
 mod progress;
 pub mod pskc_import;
 mod qr;
+mod reply;
 mod secret;
 mod text;
 mod token_name;

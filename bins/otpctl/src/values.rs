@@ -1,7 +1,8 @@
 //! Values that options and import files share.
 
-use std::{num::NonZeroU64, str::FromStr};
+use std::{net::IpAddr, num::NonZeroU64, str::FromStr};
 
+use ipnet::IpNet;
 use otp_validation::{Grammar, NameError, UserName};
 
 /// The largest counter that a token can start from: the store counts in signed 64-bit numbers, and the counter after it
@@ -69,3 +70,47 @@ impl FromStr for GrammarChoice {
 
 /// How many counters ahead of the expected one an HOTP code is looked for.
 pub(crate) const LOOK_AHEAD: u32 = 10;
+
+/// Why a text is not a network.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NetworkError {
+    #[error("write an address (192.0.2.1) or a network (198.51.100.0/24, 2001:db8::/32)")]
+    Syntax,
+    #[error("the address has bits beyond the prefix; write {0}")]
+    HostBits(IpNet),
+}
+
+/// Reads an address or a network from the command line.
+pub(crate) fn parse_network(text: &str) -> Result<IpNet, NetworkError> {
+    if let Ok(address) = IpAddr::from_str(text) {
+        return Ok(address.into());
+    }
+    let network = IpNet::from_str(text).map_err(|_| NetworkError::Syntax)?;
+    if network.trunc() == network {
+        Ok(network)
+    } else {
+        Err(NetworkError::HostBits(network.trunc()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_are_addresses_or_prefixes() {
+        for (text, expected) in [
+            ("192.0.2.1", "192.0.2.1/32"),
+            ("2001:db8::1", "2001:db8::1/128"),
+            ("198.51.100.0/24", "198.51.100.0/24"),
+            ("0.0.0.0/0", "0.0.0.0/0"),
+        ] {
+            assert_eq!(parse_network(text).unwrap().to_string(), expected);
+        }
+        for text in ["", "vpn.example.com", "192.0.2.1/33", "192.0.2.1:1812"] {
+            assert_eq!(parse_network(text), Err(NetworkError::Syntax), "{text}");
+        }
+        let suggestion = NetworkError::HostBits("192.0.2.0/24".parse().unwrap());
+        assert_eq!(parse_network("192.0.2.1/24"), Err(suggestion));
+    }
+}

@@ -4,6 +4,8 @@ use otp_store::{ClientRecord, ClientSource, TokenRecord, UserRecord};
 use otp_validation::{Factor, Grammar, Lockouts, TokenMode, TokenStatus, UnixTime};
 use serde::Serialize;
 
+use crate::reply::ReplyView;
+
 /// A user.
 #[derive(Debug, Serialize)]
 pub(crate) struct UserView {
@@ -14,6 +16,8 @@ pub(crate) struct UserView {
     pub(crate) grammar: Option<&'static str>,
     /// What applies unless the client says otherwise.
     pub(crate) effective_grammar: &'static str,
+    /// What every Access-Accept carries.
+    pub(crate) reply: Vec<ReplyView>,
     pub(crate) created_at: u64,
 }
 
@@ -30,6 +34,7 @@ impl UserView {
             has_password: user.has_password,
             grammar: user.grammar.map(Grammar::name),
             effective_grammar: user.grammar.unwrap_or(follows).name(),
+            reply: ReplyView::all(user.reply.iter()),
             created_at: user.created_at.0,
         }
     }
@@ -200,6 +205,8 @@ pub(crate) struct ClientView {
     pub(crate) reject_delay: u64,
     /// `required` or `if-present`.
     pub(crate) message_authenticator: &'static str,
+    /// What every Access-Accept carries, besides the user's own.
+    pub(crate) reply: Vec<ReplyView>,
     pub(crate) created_at: u64,
 }
 
@@ -216,6 +223,7 @@ impl ClientView {
             repeat_grace: client.repeat_grace,
             reject_delay: u64::try_from(client.reject_delay.as_millis()).unwrap_or(u64::MAX),
             message_authenticator: client.message_authenticator.name(),
+            reply: ReplyView::all(client.reply.iter()),
             created_at: client.created_at.0,
         }
     }

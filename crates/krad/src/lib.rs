@@ -14,6 +14,7 @@
 //! | a Vendor-Specific value | the vendor's attributes | [`VendorSpecific`] with a [`VendorFormat`] |
 //! | a tunnel attribute | its tag and value | [`Tagged`] |
 //! | an attribute | its name and value as people read them | [`dictionary::Dictionary::display`] |
+//! | a name and a value as people write them | an attribute | [`dictionary::Dictionary::encode`], [`Occurrence`] |
 //! | FreeRADIUS's dictionaries, or your own | names for numbers, both ways | [`dictionary::Dictionary::load`] |
 //! | a [`Request`] to keep | one that owns its octets | [`Request::to_buf`] |
 //! | a [`Request`] | the octets of the reply | [`Request::reply`], [`ReplyBuilder::sign`] with a [`ReplyStyle`] |
@@ -33,6 +34,7 @@ mod error;
 mod frame;
 mod length_policy;
 mod message_authenticator;
+mod occurrence;
 mod packet;
 pub mod radius11;
 mod reply;
@@ -54,6 +56,7 @@ pub use error::{ChapError, DecodeError, EncodeError, FramingError, UserPasswordE
 pub use frame::{StreamDecoder, bytes_needed};
 pub use length_policy::LengthPolicy;
 pub use message_authenticator::MessageAuthenticatorRule;
+pub use occurrence::Occurrence;
 pub use packet::{MAX_PACKET_LENGTH, MIN_PACKET_LENGTH, Packet};
 pub use reply::{ReplyBuilder, ReplyStyle};
 pub use request::{Request, RequestBuf};

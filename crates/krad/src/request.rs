@@ -157,6 +157,19 @@ impl<'a> Request<'a> {
     /// its shape: this is for choosing among replies that are all permitted.
     #[must_use]
     pub fn is_of_older_kdc(&self) -> bool {
+        self.is_of_kdc()
+            && self
+                .attributes()
+                .first(AttributeType::MESSAGE_AUTHENTICATOR)
+                .is_none()
+    }
+
+    /// Whether an MIT KDC composes requests like this one: as [`is_of_older_kdc`](Self::is_of_older_kdc) has it, with a
+    /// Message-Authenticator or without.
+    ///
+    /// A KDC has no use for attributes of an Access-Accept, and discards a reply that carries one that it does not know.
+    #[must_use]
+    pub fn is_of_kdc(&self) -> bool {
         const SHAPE: [AttributeType; 4] = [
             AttributeType::NAS_IDENTIFIER,
             AttributeType::SERVICE_TYPE,
@@ -164,9 +177,12 @@ impl<'a> Request<'a> {
             AttributeType::USER_NAME,
         ];
         const AUTHENTICATE_ONLY: u32 = 8;
+        let kinds = self.attributes().iter().map(|attribute| attribute.kind);
         self.version() == Version::Historic
             && self.service_type() == Some(AUTHENTICATE_ONLY)
-            && self.attributes().iter().map(|attribute| attribute.kind).eq(SHAPE)
+            && kinds
+                .filter(|kind| *kind != AttributeType::MESSAGE_AUTHENTICATOR)
+                .eq(SHAPE)
     }
 
     /// User-Name (RFC 2865 §5.1): octets that need not be UTF-8.

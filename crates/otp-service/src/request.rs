@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use otp_store::Accept;
-use otp_validation::{Channel, PacketDigest, Reason, UserName};
+use otp_validation::{Channel, PacketDigest, Reason, ReplyAttributes, UserName};
 use zeroize::Zeroizing;
 
 /// One attempt to log in, however it came in.
@@ -67,6 +67,8 @@ pub struct Outcome {
     pub user: Option<UserName>,
     /// The label of the token whose code was recognised.
     pub token: Option<String>,
+    /// What the user brings into an Access-Accept; nothing if the answer is another.
+    pub reply: ReplyAttributes,
     /// How long after its receipt a rejected request is answered at the earliest, so that its time does not tell whether
     /// the code was right and a password was checked. Counts beside any delay that a client has anyway.
     pub hold: Duration,
@@ -80,6 +82,7 @@ impl Outcome {
             reason,
             user: None,
             token: None,
+            reply: ReplyAttributes::none(),
             hold: Duration::ZERO,
         }
     }

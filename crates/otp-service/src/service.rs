@@ -4,8 +4,8 @@ use std::{num::NonZeroUsize, sync::Arc, thread, time::Duration};
 
 use otp_store::{AccountStore, Commit, Freshness, Store, StoreError};
 use otp_validation::{
-    Account, Attempt, Channel, Client, Decision, PacketDigest, Progress, Reason, TokenId, UnixTime, UserName,
-    decide,
+    Account, Attempt, Channel, Client, Decision, PacketDigest, Progress, Reason, ReplyAttributes, TokenId,
+    UnixTime, UserName, decide,
 };
 use tracing::{debug, error};
 
@@ -408,10 +408,15 @@ fn outcome(account: &Account, answer: Answer, reason: Reason, token: Option<Toke
         .iter()
         .find(|candidate| Some(candidate.id) == token)
         .map(|found| found.label.clone());
+    let reply = match &answer {
+        Answer::Accept(_) => account.user.reply.clone(),
+        _ => ReplyAttributes::none(),
+    };
     Outcome {
         answer,
         user: Some(account.user.name.clone()),
         token: label,
+        reply,
         ..Outcome::reject(reason)
     }
 }

@@ -8,6 +8,7 @@ use crate::{
     Kind, Snapshot, Store, StoreError, acceptances,
     error::Fault,
     lockout::{self, lockout_columns},
+    reply,
     seal::{Place, Sealed},
     sql::{Row, Sql, values},
     store::Secrets,
@@ -53,7 +54,8 @@ impl Store {
 
 fn load(transaction: Sql<'_>, secrets: &Secrets, name: &UserName) -> Result<Option<Account>, Fault> {
     let statement = concat!(
-        "SELECT u.id, u.uid, u.name, u.enabled, u.expires_at, u.password_sealed, u.grammar, a.version, a.acceptances, ",
+        "SELECT u.id, u.uid, u.name, u.enabled, u.expires_at, u.password_sealed, u.grammar, u.reply_attributes, ",
+        "a.version, a.acceptances, ",
         lockout_columns!(),
         " FROM users u JOIN accounts a ON a.user_id = u.id LEFT JOIN lockouts l ON l.user_id = u.id WHERE u.name = ?1",
     );
@@ -92,6 +94,7 @@ fn read_account(row: &Row<'_>, secrets: &Secrets) -> Result<(Account, Uid), Faul
         expires_at: read_expiry(row)?,
         password,
         grammar: stored_grammar(row.get("grammar")?)?,
+        reply: reply::read(row)?,
     };
     let (acceptances, ended_dialogues) = acceptances::decode(&row.get::<Vec<u8>>("acceptances")?)?;
     let account = Account {

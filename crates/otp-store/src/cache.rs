@@ -138,7 +138,7 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use otp_validation::{Lockouts, User, UserName};
+    use otp_validation::{Lockouts, ReplyAttributes, User, UserName};
 
     use super::*;
 
@@ -151,6 +151,7 @@ mod tests {
                 expires_at: None,
                 password: None,
                 grammar: None,
+                reply: ReplyAttributes::default(),
             },
             tokens: Vec::new(),
             lockouts: Lockouts::default(),

@@ -3,7 +3,7 @@
 use std::{fmt, net::IpAddr, str::FromStr, time::Duration};
 
 use ipnet::{IpNet, Ipv4Net};
-use otp_validation::{Client, ClientId, Grammar, UnixTime};
+use otp_validation::{Client, ClientId, Grammar, ReplyAttributes, UnixTime};
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 
@@ -11,6 +11,7 @@ use crate::{
     Kind, Store, StoreError,
     audit::Deed,
     error::Fault,
+    reply,
     seal::{Place, Sealed},
     sql::{Row, Sql, values},
     store::Secrets,
@@ -156,6 +157,8 @@ pub struct ClientRecord {
     pub repeat_grace: u32,
     /// How long a rejection waits, from receipt.
     pub reject_delay: Duration,
+    /// What every acceptance through this client tells it, besides what the user's attributes say.
+    pub reply: ReplyAttributes,
     /// When it was added.
     pub created_at: UnixTime,
 }
@@ -387,7 +390,7 @@ pub(crate) fn each(
 ) -> Result<(), Fault> {
     transaction.each(
         "SELECT id, uid, name, enabled, network, secret_sealed, message_authenticator, grammar, repeat_grace,
-                reject_delay_ms, created_at
+                reject_delay_ms, reply_attributes, created_at
          FROM clients WHERE CAST(?1 AS TEXT) IS NULL OR name = ?1 ORDER BY name",
         values![name],
         visit,
@@ -421,6 +424,7 @@ pub(crate) fn read_record(row: &Row<'_>) -> Result<ClientRecord, Fault> {
             "reject_delay_ms of a client",
             row.get("reject_delay_ms")?,
         )?),
+        reply: reply::read(row)?,
         created_at: unix_time("created_at of a client", row.get("created_at")?)?,
         name,
     })

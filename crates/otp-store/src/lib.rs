@@ -51,6 +51,7 @@ pub mod model;
 mod paths;
 mod postgres;
 mod queue;
+mod reply;
 mod rotation;
 mod route;
 mod seal;

@@ -7,8 +7,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use otp_core::TokenKey;
 use otp_validation::{
     ACCEPTANCES_KEPT, ACCEPTANCES_LIVE, Acceptance, Account, AccountVersion, ClientId, Decision,
-    ENDED_DIALOGUES, Effect, EndedDialogue, Lockouts, PasswordHash, Token, TokenId, TokenMode, TokenStatus,
-    UnixTime, User, UserId, UserName,
+    ENDED_DIALOGUES, Effect, EndedDialogue, Lockouts, PasswordHash, ReplyAttributes, Token, TokenId,
+    TokenMode, TokenStatus, UnixTime, User, UserId, UserName,
 };
 
 use crate::{
@@ -143,6 +143,7 @@ impl Model {
             grammar: client.grammar,
             repeat_grace: client.repeat_grace,
             reject_delay: client.reject_delay,
+            reply: ReplyAttributes::default(),
             created_at: client.created_at,
         }));
         id
@@ -161,6 +162,7 @@ impl Model {
                 expires_at: None,
                 password: row.password.clone(),
                 grammar: None,
+                reply: ReplyAttributes::default(),
             },
             tokens: self.tokens_of(*id),
             lockouts: row.lockouts.clone(),

@@ -1,6 +1,8 @@
 //! Users: how they are stored, and their administration.
 
-use otp_validation::{AccountVersion, Grammar, Lockouts, PasswordHash, UnixTime, UserId, UserName};
+use otp_validation::{
+    AccountVersion, Grammar, Lockouts, PasswordHash, ReplyAttributes, UnixTime, UserId, UserName,
+};
 use rand::CryptoRng;
 
 use crate::{
@@ -9,6 +11,7 @@ use crate::{
     commit::touch,
     error::Fault,
     lockout::{self, lockout_columns},
+    reply,
     seal::{Place, Sealed},
     sql::{Row, Sql, Value, values},
     store::Secrets,
@@ -62,6 +65,8 @@ pub struct UserRecord {
     pub lockouts: Lockouts,
     /// The version that effects are committed on.
     pub version: AccountVersion,
+    /// What every acceptance of the user tells the client.
+    pub reply: ReplyAttributes,
     /// When the user was added.
     pub created_at: UnixTime,
 }
@@ -103,7 +108,7 @@ impl Store {
             // Two statements, so that one user is found by index.
             let who = if name.is_some() { "WHERE u.name = ?1" } else { "" };
             let statement = format!(
-                "SELECT u.id, u.name, u.enabled, u.expires_at, u.grammar, u.created_at,
+                "SELECT u.id, u.name, u.enabled, u.expires_at, u.grammar, u.reply_attributes, u.created_at,
                         CASE WHEN u.password_sealed IS NULL THEN 0 ELSE 1 END AS has_password, a.version, {}
                  FROM users u JOIN accounts a ON a.user_id = u.id LEFT JOIN lockouts l ON l.user_id = u.id
                  {who} ORDER BY u.name",
@@ -127,6 +132,7 @@ impl Store {
                     grammar: stored_grammar(row.get("grammar")?)?,
                     lockouts,
                     version: AccountVersion(row.get("version")?),
+                    reply: reply::read(row)?,
                     created_at: unix_time("created_at of a user", row.get("created_at")?)?,
                 });
                 Ok(())

@@ -5,7 +5,7 @@ use std::fmt;
 use otp_core::{Hotp, HotpState, TokenKey, Totp, TotpState, Window};
 use zeroize::ZeroizeOnDrop;
 
-use crate::{EndedDialogue, Grammar, Lockouts, UserName};
+use crate::{EndedDialogue, Grammar, Lockouts, ReplyAttributes, UserName};
 
 /// Seconds since the Unix epoch, from the service's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -97,6 +97,8 @@ pub struct User {
     pub password: Option<PasswordHash>,
     /// How this user's credentials are composed; `None` lets it follow from `password`.
     pub grammar: Option<Grammar>,
+    /// What every acceptance of the user tells the client.
+    pub reply: ReplyAttributes,
 }
 
 /// Whether a token has shown a code yet.

@@ -3,7 +3,7 @@
 use otp_core::{Hotp, HotpState, TokenKey, Totp, TotpState, Window, hotp};
 
 use super::*;
-use crate::{AccountVersion, Lockout, User, UserId, UserName};
+use crate::{AccountVersion, Lockout, ReplyAttributes, User, UserId, UserName};
 
 /// RFC 4226 Appendix D: Count = 0 … 9.
 const APPENDIX_D: [&str; 10] = [
@@ -52,6 +52,7 @@ fn account(tokens: Vec<Token>) -> Account {
             expires_at: None,
             password: None,
             grammar: None,
+            reply: ReplyAttributes::default(),
         },
         tokens,
         lockouts: Lockouts::default(),

@@ -11,6 +11,7 @@
 //! | [`Dialogue`], [`Stage`] | how far a login in several steps has come |
 //! | [`Effect`] | what must be durable before the answer leaves |
 //! | [`Reason`] | why; for logs and people, never for the wire |
+//! | [`ReplyAttributes`] | what an acceptance tells the client about the session |
 //! | [`Grammar`] | how a credential is composed of password and code |
 //! | [`UserName`] | the one normaliser of names |
 //! | [`prove`] | enrolment: the first code of a new token, or which mistake the app made |
@@ -26,6 +27,7 @@ mod grammar;
 mod lockout;
 mod name;
 mod reason;
+mod reply;
 
 pub use account::{
     Acceptance, Account, AccountVersion, Channel, Client, ClientId, CredentialDigest, PacketDigest,
@@ -42,3 +44,4 @@ pub use grammar::Grammar;
 pub use lockout::{Factor, Lockout, Lockouts};
 pub use name::{NameError, UserName};
 pub use reason::Reason;
+pub use reply::{MAX_REPLY_OCTETS, ReplyAttribute, ReplyAttributes, ReplyError};

@@ -40,6 +40,7 @@ mod radclient;
 mod radsec;
 mod realm;
 mod reload;
+mod reply;
 mod responder;
 mod secrets;
 mod shared;

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use otp_service::{Answer, Origin, Request, Service};
+use otp_store::ClientSource;
 use otp_validation::{PacketDigest, Reason};
 use rand::Rng;
 use serde_json::json;
@@ -12,6 +13,7 @@ use crate::{
     Echo, Exit,
     context::Context,
     failure::Failure,
+    reply::ReplyView,
     text::{Tone, escape},
 };
 
@@ -37,7 +39,8 @@ pub(crate) struct Auth {
 impl Auth {
     pub(crate) fn run(&self, context: &mut Context) -> Result<Exit, Failure> {
         let store = context.store()?;
-        let policy = client::find(&store, &self.client)?.policy();
+        let through = client::find(&store, &self.client)?;
+        let policy = through.policy();
         let service = Service::new(store, Arc::clone(&context.io.clock));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -92,8 +95,18 @@ impl Auth {
             (Some(user), None) => format!(" {user}"),
             (None, _) => String::new(),
         };
+        // A KDC is told nothing but yes.
+        let reply = if outcome.is_accept() && through.source != ClientSource::Unix {
+            ReplyView::all(outcome.reply.and_client(&through.reply))
+        } else {
+            Vec::new()
+        };
+        let told: String = reply
+            .iter()
+            .map(|attribute| format!("Reply: {}\n", attribute.line()))
+            .collect();
         let text = format!(
-            "{} {}{}\n{}\nStep by step: otpctl why {id}\n",
+            "{} {}{}\n{}\n{told}Step by step: otpctl why {id}\n",
             context.out.paint(tone, verdict),
             outcome.reason.code(),
             escape(&name),
@@ -106,6 +119,7 @@ impl Auth {
             "user": user,
             "token": outcome.token,
             "client": self.client,
+            "reply": reply,
             "id": id,
         });
         context.result(&value, &text)?;

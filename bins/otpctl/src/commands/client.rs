@@ -1,6 +1,6 @@
 //! `otpctl client`.
 
-use std::{net::IpAddr, str::FromStr, time::Duration};
+use std::time::Duration;
 
 use ipnet::IpNet;
 use otp_core::base32;
@@ -17,8 +17,9 @@ use crate::{
     Exit,
     context::Context,
     failure::Failure,
+    reply::{ReplyChanges, ReplyOptions, listed},
     text::{self, ago},
-    values::parse_grammar,
+    values::{parse_grammar, parse_network},
     view::ClientView,
 };
 
@@ -221,6 +222,7 @@ impl Show {
             ("repeat grace", format!("{} s", client.repeat_grace)),
             ("reject delay", format!("{} ms", client.reject_delay)),
             ("message-authenticator", client.message_authenticator.to_owned()),
+            ("reply", listed(&client.reply)),
             ("added", ago(record.created_at, context.now())),
         ];
         if self.reveal_secret {
@@ -254,18 +256,22 @@ Examples:
   otpctl client set kdc --repeat-grace 0
   otpctl client set old-nas --dangerous-allow-missing-message-authenticator
   otpctl client set old-nas --require-message-authenticator
+  otpctl client set vpn --reply Session-Timeout=28800 --reply Framed-Pool=staff
+  otpctl client set vpn --no-reply Framed-Pool
 
+Reply attributes go into every Access-Accept, besides the user's own: `otpctl user set --help` says which of them counts.
 The daemon applies the settings from the next packet on.")]
 pub(crate) struct Set {
     /// Name.
     name: String,
     #[command(flatten)]
     changes: Changes,
+    #[command(flatten)]
+    reply: ReplyOptions,
 }
 
-/// At least one of them.
+/// Settings.
 #[derive(Debug, clap::Args)]
-#[group(required = true, multiple = true)]
 struct Changes {
     /// How credentials through this client are composed: otp, password+otp, otp+password, or user (as the user's setting says).
     #[arg(long, group = "change", value_parser = parse_client_grammar)]
@@ -313,10 +319,28 @@ impl Set {
             );
             return Err(Failure::usage(cause));
         }
+        if client.source == ClientSource::Unix && !self.reply.is_empty() {
+            let cause = format!(
+                "{} is a KDC's socket: a KDC discards a reply with attributes",
+                self.name
+            );
+            return Err(Failure::usage(cause));
+        }
+        let reply = if self.reply.is_empty() {
+            ReplyChanges::default()
+        } else {
+            self.reply.changes(&self.name, &client.reply)?
+        };
         if changes.dangerous_allow_missing_message_authenticator {
             warn_of_missing_message_authenticator(&self.name, context);
         }
-        store.change_client(&self.name, |settings| changes.apply(settings))?;
+        // What only concerns attributes leaves verdicts alone, which a change of the settings forgets.
+        if !changes.is_empty() {
+            store.change_client(&self.name, |settings| changes.apply(settings))?;
+        }
+        if !reply.is_empty() {
+            store.change_client_reply(&self.name, |before| reply.applied_to(before))?;
+        }
         let view = ClientView::new(&find(&store, &self.name)?);
         let text = format!("Changed client {}.\n", text::escape(&self.name));
         context.result(&json!({ "client": view }), &text)?;
@@ -325,6 +349,13 @@ impl Set {
 }
 
 impl Changes {
+    fn is_empty(&self) -> bool {
+        self.grammar.is_none()
+            && self.repeat_grace.is_none()
+            && self.reject_delay.is_none()
+            && !self.is_about_message_authenticator()
+    }
+
     fn is_about_message_authenticator(&self) -> bool {
         self.require_message_authenticator || self.dangerous_allow_missing_message_authenticator
     }
@@ -462,47 +493,4 @@ fn ask_secret(context: &mut Context) -> Result<Zeroizing<Vec<u8>>, Failure> {
         );
     }
     Ok(secret)
-}
-
-/// Why a text is not a network.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-enum NetworkError {
-    #[error("write an address (192.0.2.1) or a network (198.51.100.0/24, 2001:db8::/32)")]
-    Syntax,
-    #[error("the address has bits beyond the prefix; write {0}")]
-    HostBits(IpNet),
-}
-
-fn parse_network(text: &str) -> Result<IpNet, NetworkError> {
-    if let Ok(address) = IpAddr::from_str(text) {
-        return Ok(address.into());
-    }
-    let network = IpNet::from_str(text).map_err(|_| NetworkError::Syntax)?;
-    if network.trunc() == network {
-        Ok(network)
-    } else {
-        Err(NetworkError::HostBits(network.trunc()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn networks_are_addresses_or_prefixes() {
-        for (text, expected) in [
-            ("192.0.2.1", "192.0.2.1/32"),
-            ("2001:db8::1", "2001:db8::1/128"),
-            ("198.51.100.0/24", "198.51.100.0/24"),
-            ("0.0.0.0/0", "0.0.0.0/0"),
-        ] {
-            assert_eq!(parse_network(text).unwrap().to_string(), expected);
-        }
-        for text in ["", "vpn.example.com", "192.0.2.1/33", "192.0.2.1:1812"] {
-            assert_eq!(parse_network(text), Err(NetworkError::Syntax), "{text}");
-        }
-        let suggestion = NetworkError::HostBits("192.0.2.0/24".parse().unwrap());
-        assert_eq!(parse_network("192.0.2.1/24"), Err(suggestion));
-    }
 }

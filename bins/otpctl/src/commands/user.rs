@@ -9,6 +9,7 @@ use crate::{
     Exit,
     context::Context,
     failure::Failure,
+    reply::{ReplyChanges, ReplyOptions, listed},
     text::{self, ago},
     values::{GrammarChoice, each_once, parse_grammar, parse_user},
     view::{LockoutsView, TokenView, UserView},
@@ -158,6 +159,7 @@ impl Show {
                     names.join(", ")
                 },
             ),
+            ("reply", listed(&user.reply)),
             ("failures", failures),
             ("locked", locked),
             ("added", ago(record.created_at, now)),
@@ -174,7 +176,17 @@ impl Show {
 
 /// Change a user.
 #[derive(Debug, clap::Args)]
-#[command(group = clap::ArgGroup::new("change").required(true).multiple(true))]
+#[command(
+    group = clap::ArgGroup::new("change").required(true).multiple(true),
+    after_help = "\
+Examples:
+  otpctl user set alice --grammar otp
+  otpctl user set alice --reply Session-Timeout=28800 --reply 'Class=OU=staff'
+  otpctl user set alice --reply Tunnel-Type:1=VLAN --reply Tunnel-Medium-Type:1=IEEE-802 --reply Tunnel-Private-Group-ID:1=20
+  otpctl user set alice --no-reply Session-Timeout
+
+Reply attributes go into every Access-Accept but a KDC's. A user's take the place of a client's of the same name, apart from
+those that may occur several times (Class, Filter-Id, Reply-Message, Framed-Route …): of these both are sent.")]
 pub(crate) struct Set {
     /// Name, exactly as it is stored.
     #[arg(value_parser = parse_user)]
@@ -188,12 +200,19 @@ pub(crate) struct Set {
     /// How credentials are composed: otp, password+otp, otp+password, or auto (it follows from the password).
     #[arg(long, group = "change", value_name = "GRAMMAR")]
     grammar: Option<GrammarChoice>,
+    #[command(flatten)]
+    reply: ReplyOptions,
 }
 
 impl Set {
     fn run(&self, context: &mut Context) -> Result<Exit, Failure> {
         let store = context.store()?;
         let before = find(&store, &self.name)?;
+        let reply = if self.reply.is_empty() {
+            ReplyChanges::default()
+        } else {
+            self.reply.changes(self.name.as_str(), &before.reply)?
+        };
         let password = match (self.password, self.no_password) {
             (true, _) => Some(Some(ask_password(context)?)),
             (false, true) => Some(None),
@@ -207,6 +226,9 @@ impl Set {
         }
         if self.grammar.is_some() {
             store.set_user_grammar(&self.name, grammar)?;
+        }
+        if !reply.is_empty() {
+            store.change_user_reply(&self.name, |before| reply.applied_to(before))?;
         }
         let user = find(&store, &self.name)?;
         let text = format!("Changed user {}.\n", text::escape(self.name.as_str()));

@@ -148,3 +148,56 @@ fn clients_may_ask_for_another_credential() {
         )
         .ok();
 }
+
+#[test]
+fn what_would_be_sent_is_shown() {
+    let state = State::with_alice();
+    state.run(["client", "add", "vpn", "--address", "192.0.2.1"]).ok();
+    state
+        .run([
+            "user",
+            "set",
+            "alice",
+            "--reply",
+            "Session-Timeout=60",
+            "--reply",
+            "Class=staff",
+        ])
+        .ok();
+    state
+        .run([
+            "client",
+            "set",
+            "vpn",
+            "--reply",
+            "Session-Timeout=3600",
+            "--reply",
+            "Class=vpn",
+            "--reply",
+            "Idle-Timeout=300",
+        ])
+        .ok();
+    let through =
+        |client: &str, code: &str| state.run_with(["auth", "alice", "--client", client, "--json"], code);
+    assert_eq!(
+        through("vpn", CODES[0]).ok().json()["reply"],
+        serde_json::json!([
+            { "attribute": "Session-Timeout", "value": "60" },
+            { "attribute": "Class", "value": "staff" },
+            { "attribute": "Class", "value": "vpn" },
+            { "attribute": "Idle-Timeout", "value": "300" },
+        ])
+    );
+    assert_eq!(
+        through("vpn", CODES[0]).exits(1).json()["reply"],
+        serde_json::json!([])
+    );
+    assert_eq!(
+        through("kdc", CODES[1]).ok().json()["reply"],
+        serde_json::json!([])
+    );
+    state
+        .run_with(["auth", "alice", "--client", "vpn"], CODES[2])
+        .ok()
+        .prints("Reply: Idle-Timeout = 300\n");
+}

@@ -257,3 +257,35 @@ fn settings_change_and_the_secret_stays() {
         .exits(3)
         .says("there is no client nope");
 }
+
+#[test]
+fn reply_attributes_are_set_beside_settings_and_kept_from_a_kdc() {
+    let state = State::new();
+    state.run(["client", "add", "vpn", "--address", "192.0.2.1"]).ok();
+    let client = &state.json([
+        "client",
+        "set",
+        "vpn",
+        "--grammar",
+        "otp",
+        "--reply",
+        "Idle-Timeout=300",
+    ])["client"];
+    assert_eq!(client["grammar"], "otp");
+    let expected = serde_json::json!([{ "attribute": "Idle-Timeout", "value": "300" }]);
+    assert_eq!(client["reply"], expected);
+    assert_eq!(state.json(["client", "show", "vpn"])["client"]["reply"], expected);
+    state
+        .run(["client", "show", "vpn"])
+        .ok()
+        .prints("Idle-Timeout = 300");
+    // Each is a change by itself.
+    state
+        .run(["client", "set", "vpn", "--no-reply", "Idle-Timeout"])
+        .ok();
+    state.run(["client", "set", "vpn"]).exits(2);
+    state
+        .run(["client", "set", "kdc", "--reply", "Idle-Timeout=300"])
+        .exits(2)
+        .says("a KDC discards a reply with attributes");
+}

@@ -232,3 +232,110 @@ fn what_a_name_could_do_to_a_terminal_is_escaped() {
         "JSON is for programs"
     );
 }
+
+#[test]
+fn reply_attributes_are_set_shown_and_removed() {
+    let state = State::with_alice();
+    let set = [
+        "user",
+        "set",
+        "alice",
+        "--reply",
+        "session-timeout=3600",
+        "--reply",
+        "Tunnel-Type:1=VLAN",
+        "--reply",
+        "Class=OU=staff",
+    ];
+    let expected = serde_json::json!([
+        { "attribute": "Session-Timeout", "value": "3600" },
+        { "attribute": "Tunnel-Type:1", "value": "VLAN" },
+        { "attribute": "Class", "value": "OU=staff" },
+    ]);
+    assert_eq!(state.json(set)["user"]["reply"], expected);
+    assert_eq!(state.json(["user", "show", "alice"])["user"]["reply"], expected);
+    state
+        .run(["user", "show", "alice"])
+        .ok()
+        .prints("Session-Timeout = 3600, Tunnel-Type:1 = VLAN, Class = OU=staff");
+    state
+        .run([
+            "user",
+            "set",
+            "alice",
+            "--no-reply",
+            "tunnel-type",
+            "--no-reply",
+            "CLASS",
+        ])
+        .ok();
+    assert_eq!(
+        state.json(["user", "show", "alice"])["user"]["reply"],
+        serde_json::json!([{ "attribute": "Session-Timeout", "value": "3600" }])
+    );
+    // Two changes that exclude each other, one of them wrong: nothing is done.
+    state
+        .run([
+            "user",
+            "set",
+            "alice",
+            "--grammar",
+            "otp+password",
+            "--reply",
+            "Session-Timeout=never",
+        ])
+        .exits(4)
+        .says("Session-Timeout takes a whole number from 0 to 4294967295");
+    assert_eq!(
+        state.json(["user", "show", "alice"])["user"]["grammar"],
+        serde_json::Value::Null
+    );
+    state
+        .run(["user", "set", "alice", "--no-reply", "Class"])
+        .exits(3)
+        .says("alice has no reply attribute Class");
+    state
+        .run(["user", "set", "alice", "--reply", "Acme-Role=boss"])
+        .exits(4)
+        .says("--dictionary FILE");
+    state.run(["audit"]).ok().prints("reply-attribute-set");
+}
+
+#[test]
+fn names_of_a_vendor_come_from_a_dictionary_once() {
+    let state = State::with_alice();
+    let file = state.write(
+        "dictionary.acme",
+        "VENDOR Acme 32473\nBEGIN-VENDOR Acme\nATTRIBUTE Acme-Role 7 integer\nVALUE Acme-Role Boss 3\nEND-VENDOR Acme\n",
+    );
+    let file = file.to_str().unwrap();
+    state
+        .run([
+            "user",
+            "set",
+            "alice",
+            "--dictionary",
+            file,
+            "--reply",
+            "Acme-Role=boss",
+        ])
+        .ok();
+    // The file is not asked for again.
+    state
+        .run(["user", "show", "alice"])
+        .ok()
+        .prints("Acme-Role = Boss");
+    state.run(["user", "set", "alice", "--dictionary", file]).exits(2);
+    state
+        .run([
+            "user",
+            "set",
+            "alice",
+            "--dictionary",
+            "/nonexistent",
+            "--reply",
+            "Class=x",
+        ])
+        .exits(4)
+        .says("cannot be read");
+}

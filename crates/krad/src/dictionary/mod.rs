@@ -2,11 +2,12 @@
 //!
 //! [`Dictionary::core`] needs no file. [`Dictionary::load`] reads a file and those that it includes, through a
 //! [`DictionarySource`], whole or not at all: what is wrong is a [`DictionaryError`] with file, line and remedy.
-//! [`Dictionary::display`] shows an attribute for a log, [`Dictionary::expand`] takes one apart that others are nested
+//! [`Dictionary::display`] shows an attribute for a log, [`Dictionary::encode`] makes one from its name and value, [`Dictionary::expand`] takes one apart that others are nested
 //! in (RFC 2865 §5.26, RFC 6929).
 
 mod definition;
 mod display;
+mod encode;
 mod error;
 mod expand;
 mod parse;
@@ -20,6 +21,7 @@ use std::{
 
 pub use definition::{DataType, Definition, Encryption, Flags, Oid, UnknownDataType, Vendor};
 pub use display::DisplayAttribute;
+pub use encode::{EncodedAttribute, ValueError};
 pub use error::{DictionaryError, DictionaryProblem};
 pub use expand::{Expanded, ExpandedAttribute};
 pub use source::{DictionaryFiles, DictionarySource};
@@ -60,7 +62,8 @@ struct Values {
 
 impl Dictionary {
     /// A dictionary of this crate's own, written from the RFCs: 2865, 2866, 2867, 2868, 2869, 3162, 3576, 3579, 4072,
-    /// 4372, 4675, 4818, 4849, 5176, 5580, 6572, 6911, 6929, 7055 and Microsoft's attributes of RFC 2548.
+    /// 4372, 4675, 4818, 4849, 5176, 5580, 6572, 6911, 6929, 7055 and Microsoft's attributes of RFC 2548; and what other vendors' gateways, switches and
+    /// access points are told most.
     #[must_use]
     #[expect(
         clippy::expect_used,

@@ -17,8 +17,8 @@ use crate::{
 /// What a backup begins with, before the number of its format and a newline.
 const MAGIC: &[u8] = b"otp-backup-";
 /// The first line of this format.
-const FIRST_LINE: &[u8] = b"otp-backup-1\n";
-const FORMAT: u32 = 1;
+const FIRST_LINE: &[u8] = b"otp-backup-2\n";
+const FORMAT: u32 = 2;
 /// Much longer than any row.
 const LONGEST: usize = 1 << 20;
 const MAC_LEN: usize = 32;
@@ -211,6 +211,8 @@ pub(super) struct Reader<R> {
     early: Vec<u8>,
     offset: u64,
     last: FrameKind,
+    /// The number of the format.
+    format: u32,
 }
 
 /// A frame that is no end.
@@ -225,6 +227,7 @@ impl<R: Read> Reader<R> {
             early: Vec::new(),
             offset: 0,
             last: FrameKind::Header,
+            format: FORMAT,
         };
         reader.first_line()?;
         match reader.read_frame()? {
@@ -268,6 +271,11 @@ impl<R: Read> Reader<R> {
         }
     }
 
+    /// Whether it was written before this format.
+    pub(super) fn is_older(&self) -> bool {
+        self.format < FORMAT
+    }
+
     pub(super) fn malformed(&self) -> BackupError {
         BackupError::Malformed(self.offset)
     }
@@ -280,14 +288,13 @@ impl<R: Read> Reader<R> {
             }
             match self.octets(1) {
                 Ok(octet) => line.extend(octet),
-                Err(BackupError::Torn(_)) if !FIRST_LINE.starts_with(&line) || line.is_empty() => {
+                Err(BackupError::Torn(_))
+                    if !(MAGIC.starts_with(&line) || line.starts_with(MAGIC)) || line.is_empty() =>
+                {
                     return Err(BackupError::NotABackup);
                 }
                 Err(error) => return Err(error),
             }
-        }
-        if line == FIRST_LINE {
-            return Ok(());
         }
         let number = line
             .strip_prefix(MAGIC)
@@ -296,6 +303,10 @@ impl<R: Read> Reader<R> {
             .and_then(|digits| digits.parse().ok());
         match number {
             Some(found) if found > FORMAT => Err(BackupError::NewerFormat { found, known: FORMAT }),
+            Some(found) if found > 0 => {
+                self.format = found;
+                Ok(())
+            }
             _ => Err(BackupError::NotABackup),
         }
     }
@@ -407,10 +418,10 @@ mod tests {
 
     #[test]
     fn other_files_and_newer_formats_are_told_apart() {
-        let newer = [b"otp-backup-2\n", &written(&rows())[FIRST_LINE.len()..]].concat();
+        let newer = [b"otp-backup-3\n", &written(&rows())[FIRST_LINE.len()..]].concat();
         assert!(matches!(
             read(&newer),
-            Err(BackupError::NewerFormat { found: 2, known: 1 })
+            Err(BackupError::NewerFormat { found: 3, known: 2 })
         ));
         for other in [&b""[..], b"SQLite format 3\0", b"otp-backup-x\n", &[b'o'; 100]] {
             assert!(matches!(read(other), Err(BackupError::NotABackup)), "{other:?}");

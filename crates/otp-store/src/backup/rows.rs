@@ -11,6 +11,8 @@ pub(super) struct Rows {
     pub(super) kind: FrameKind,
     /// Names of the values, in their order.
     pub(super) columns: &'static [&'static str],
+    /// How many of them the first format had.
+    pub(super) oldest: usize,
     /// How many rows there are: `total`.
     count: &'static str,
     /// A page of rows behind the cursor `?1`, each with its `cursor`.
@@ -31,9 +33,11 @@ pub(super) const USERS: Rows = Rows {
         "grammar",
         "created_at",
         "locked_until",
+        "reply_attributes",
     ],
+    oldest: 8,
     select: "SELECT r.id AS cursor, r.uid, r.name, r.enabled, r.expires_at, r.password_sealed, r.grammar, r.created_at,
-                    a.locked_until
+                    a.locked_until, r.reply_attributes
              FROM users r JOIN accounts a ON a.user_id = r.id WHERE r.id > ?1 ORDER BY r.id LIMIT 500",
     start: Value::Integer(i64::MIN),
 };
@@ -42,6 +46,7 @@ pub(super) const REPLAY: Rows = Rows {
     kind: FrameKind::Replay,
     count: "SELECT count(*) AS total FROM replay",
     columns: &["id", "next"],
+    oldest: 2,
     select: "SELECT id AS cursor, id, next FROM replay WHERE id > ?1 ORDER BY id LIMIT 500",
     start: Value::Octets(&[]),
 };
@@ -68,6 +73,7 @@ pub(super) const TOKENS: Rows = Rows {
         "replay_id",
         "created_at",
     ],
+    oldest: 17,
     select: "SELECT r.id AS cursor, r.uid, u.uid AS owner, r.label, r.enabled, r.status, r.kind, r.algorithm, r.digits,
                     r.look_ahead, r.step, r.t0, r.window_past, r.window_future, r.drift, r.key_sealed, r.replay_id,
                     r.created_at
@@ -89,9 +95,11 @@ pub(super) const CLIENTS: Rows = Rows {
         "repeat_grace",
         "reject_delay_ms",
         "created_at",
+        "reply_attributes",
     ],
+    oldest: 10,
     select: "SELECT id AS cursor, uid, name, enabled, network, secret_sealed, message_authenticator, grammar,
-                    repeat_grace, reject_delay_ms, created_at
+                    repeat_grace, reject_delay_ms, created_at, reply_attributes
              FROM clients WHERE id > ?1 ORDER BY id LIMIT 500",
     start: Value::Integer(i64::MIN),
 };
@@ -107,6 +115,7 @@ pub(super) const LOCKOUTS: Rows = Rows {
         "failed_at",
         "locked_until",
     ],
+    oldest: 6,
     count: "SELECT count(*) AS total FROM lockouts r JOIN clients c ON c.id = r.client_id",
     // All rows of a user are on one page.
     select: "SELECT r.user_id AS cursor, u.uid AS owner, c.uid AS client, r.otp_failures, r.password_failures, r.failed_at,
@@ -164,18 +173,25 @@ impl Rows {
 
 /// Writes a user and the state of the account, whose version comes up in no other history.
 pub(super) fn insert_user(transaction: Sql<'_>, row: &[Held], version: i64) -> Result<(), Fault> {
-    let (user, account) = row.split_at_checked(7).unwrap_or((row, &[]));
+    let value = |column| USERS.get(row, column).map_or(Value::Null, Held::as_value);
+    let user = [
+        "uid",
+        "name",
+        "enabled",
+        "expires_at",
+        "password_sealed",
+        "grammar",
+        "created_at",
+        "reply_attributes",
+    ];
     transaction.execute(
-        "INSERT INTO users (uid, name, enabled, expires_at, password_sealed, grammar, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        &as_values(user),
+        "INSERT INTO users (uid, name, enabled, expires_at, password_sealed, grammar, created_at, reply_attributes)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        &user.map(value),
     )?;
-    let uid = user.first().map_or(Value::Null, Held::as_value);
-    let mut values = vec![uid, Value::Integer(version)];
-    values.extend(as_values(account));
     transaction.execute(
         "INSERT INTO accounts (user_id, version, locked_until) VALUES ((SELECT id FROM users WHERE uid = ?1), ?2, ?3)",
-        &values,
+        &[value("uid"), Value::Integer(version), value("locked_until")],
     )?;
     Ok(())
 }
@@ -200,8 +216,8 @@ pub(super) fn insert_token(transaction: Sql<'_>, row: &[Held]) -> Result<(), Fau
 pub(super) fn insert_client(transaction: Sql<'_>, row: &[Held]) -> Result<(), Fault> {
     transaction.execute(
         "INSERT INTO clients (uid, name, enabled, network, secret_sealed, message_authenticator, grammar, repeat_grace,
-                              reject_delay_ms, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                              reject_delay_ms, created_at, reply_attributes)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         &as_values(row),
     )?;
     Ok(())

@@ -90,10 +90,13 @@ impl<R: Read + Seek> Source<'_, R> {
         let key = self.ring.key(header.key_id).map_err(of_the_backup)?;
         let mut reader = reader.with_key(&key);
         let mut counts = [0_i64; ALL.len()];
-        while let Some((kind, values)) = reader.next()? {
+        while let Some((kind, mut values)) = reader.next()? {
             let place = ALL.iter().position(|rows| rows.kind == kind);
             let rows = place.and_then(|place| Some((ALL.get(place)?, counts.get_mut(place)?)));
             let (rows, count) = rows.ok_or_else(|| reader.malformed())?;
+            if reader.is_older() && values.len() >= rows.oldest {
+                values.resize(rows.columns.len().max(values.len()), Held::Null);
+            }
             if values.len() != rows.columns.len() {
                 return Err(reader.malformed().into());
             }

@@ -3,8 +3,8 @@
 use otp_core::{Hotp, HotpState, TokenKey};
 use otp_store::{Commit, DecisionFacts, Location, MissingUsers, NewToken, Paths, Record, Store, StoreError};
 use otp_validation::{
-    Account, Attempt, Client, ClientId, Decision, Progress, Reason, TokenId, TokenMode, TokenStatus,
-    UnixTime, UserName, decide,
+    Account, Attempt, Client, ClientId, Decision, Progress, Reason, ReplyAttribute, ReplyAttributes, TokenId,
+    TokenMode, TokenStatus, UnixTime, UserName, decide,
 };
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use tempfile::TempDir;
@@ -262,4 +262,24 @@ pub fn recorded(store: &Store, reason: Reason) -> usize {
         .flat_map(|head| store.audit_entries(head.chain, 1..=head.number).unwrap());
     let tells = format!("\"reason\":\"{}\"", reason.code());
     entries.filter(|entry| entry.record.contains(&tells)).count()
+}
+
+/// Attributes of replies: name, type, value.
+pub fn reply_attributes(all: &[(&str, u8, &[u8])]) -> ReplyAttributes {
+    let all = all.iter().map(|(name, kind, value)| ReplyAttribute {
+        name: (*name).to_owned(),
+        text: format!("{value:?}"),
+        kind: *kind,
+        value: value.to_vec(),
+        overrides: true,
+    });
+    ReplyAttributes::new(all.collect()).unwrap()
+}
+
+/// Names and values of attributes.
+pub fn octets_of(attributes: &ReplyAttributes) -> Vec<(String, Vec<u8>)> {
+    attributes
+        .iter()
+        .map(|attribute| (attribute.name.clone(), attribute.value.clone()))
+        .collect()
 }

@@ -3,7 +3,8 @@
 use otp_core::TokenKey;
 use otp_validation::{
     Account, AccountVersion, Attempt, Client, ClientId, CredentialDigest, Decision, Effect, Lockouts,
-    PacketDigest, Progress, Token, TokenId, TokenMode, TokenStatus, UnixTime, User, UserId, UserName, decide,
+    PacketDigest, Progress, ReplyAttributes, Token, TokenId, TokenMode, TokenStatus, UnixTime, User, UserId,
+    UserName, decide,
 };
 
 pub(crate) fn key() -> TokenKey {
@@ -30,6 +31,7 @@ pub(crate) fn account(token: Token) -> Account {
             expires_at: None,
             password: None,
             grammar: None,
+            reply: ReplyAttributes::default(),
         },
         tokens: vec![token],
         lockouts: Lockouts::default(),

@@ -2,4 +2,5 @@
 
 mod debian;
 mod display;
+mod encode;
 mod format;

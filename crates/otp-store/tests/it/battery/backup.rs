@@ -22,7 +22,7 @@ use crate::{
     cluster::Cluster,
     support::{
         Engine, Fixture, NOW, SEED, attempt, code, commit, decision_at, hotp_token, location, name, nas,
-        next_counter,
+        next_counter, octets_of, reply_attributes,
     },
     together::Together,
 };
@@ -147,6 +147,10 @@ fn full() -> Fixture {
         .add_tokens(&tokens, MissingUsers::Create, &mut fixture.rng)
         .unwrap();
     store.set_token_enabled(&name("bob"), "ring", false).unwrap();
+    let reply = reply_attributes(&[("Session-Timeout", 27, &[0, 0, 14, 16])]);
+    store
+        .change_user_reply(&name("carol"), |_| Ok(reply.clone()))
+        .unwrap();
     for (client, network) in [("vpn", "192.0.2.0/24"), ("wifi", "2001:db8::/32")] {
         let secret = ClientSecret::new(client.repeat(9).into_bytes());
         let client = NewClient::network(client, network.parse().unwrap(), secret, NOW);
@@ -158,6 +162,8 @@ fn full() -> Fixture {
             settings.repeat_grace = 9;
         })
         .unwrap();
+    let reply = reply_attributes(&[("Class", 25, b"vpn"), ("Idle-Timeout", 28, &[0, 0, 1, 44])]);
+    store.change_client_reply("wifi", |_| Ok(reply.clone())).unwrap();
     fixture
 }
 
@@ -167,7 +173,7 @@ fn contents(store: &Store) -> String {
     for user in store.users().unwrap() {
         let account = store.account(&user.name).unwrap().unwrap();
         text.push_str(&format!(
-            "{} {} {:?} {:?} {:?} {:?} {:?}\n",
+            "{} {} {:?} {:?} {:?} {:?} {:?} {:?}\n",
             user.name,
             user.enabled,
             user.expires_at,
@@ -175,6 +181,7 @@ fn contents(store: &Store) -> String {
             user.created_at,
             account.lockouts.locked_until,
             account.user.password.map(|hash| hash.as_str().to_owned()),
+            octets_of(&user.reply),
         ));
         for token in &account.tokens {
             let mut mode = token.mode;
@@ -195,12 +202,13 @@ fn contents(store: &Store) -> String {
     for client in store.clients().unwrap() {
         let secret = store.client_secret(&client.name).unwrap();
         text.push_str(&format!(
-            "{} {:?} {:?} {:?} {:?}\n",
+            "{} {:?} {:?} {:?} {:?} {:?}\n",
             client.name,
             client.source,
             client.settings(),
             client.created_at,
-            secret.map(|secret| secret.expose().to_vec())
+            secret.map(|secret| secret.expose().to_vec()),
+            octets_of(&client.reply),
         ));
     }
     text
@@ -229,6 +237,39 @@ fn everything_comes_back_on_either_engine() {
         let again = Target::of(&fixture, ENGINE);
         again.restore(&backup(&store), NOW).unwrap();
         assert_eq!(contents(&again.open()), contents(&fixture.store));
+    }
+}
+
+/// Made by the version before there were attributes of replies.
+#[test]
+fn a_backup_of_the_first_format_comes_back() {
+    let octets = include_bytes!("../golden/backup-1");
+    assert!(octets.starts_with(b"otp-backup-1\n"));
+    let fixture = Fixture::on(ENGINE);
+    for engine in [Engine::Sqlite, Engine::Postgres] {
+        let target = Target::of(&fixture, engine);
+        fs::write(
+            &target.location.paths.key_file,
+            include_bytes!("../golden/backup-1.key"),
+        )
+        .unwrap();
+        target.restore(octets, NOW).unwrap();
+        let store = target.open();
+        let alice = store.account(&name("alice")).unwrap().unwrap();
+        assert!(alice.user.reply.is_empty());
+        assert_eq!(alice.tokens[0].label, "ring");
+        let clients: Vec<_> = store.clients().unwrap();
+        assert_eq!(clients.len(), 2);
+        assert!(clients.iter().all(|client| client.reply.is_empty()));
+        // What a restoration takes as spent, and the code after it.
+        assert_eq!(
+            attempt(&store, "alice", &nas(), &code(b"12345678901234567890", 10), b"p"),
+            (false, Reason::ReplayedCode)
+        );
+        assert_eq!(
+            attempt(&store, "alice", &nas(), &code(b"12345678901234567890", 11), b"q"),
+            (true, Reason::Accepted)
+        );
     }
 }
 

@@ -11,6 +11,7 @@ mod lockouts;
 mod model;
 mod processes;
 mod races;
+mod reply;
 mod rotation;
 
 /// The engine that this copy is about.

@@ -1,0 +1,3 @@
+-- What an acceptance tells the client, of the user's and of the client's own; NULL for nothing.
+ALTER TABLE users ADD COLUMN reply_attributes BYTEA;
+ALTER TABLE clients ADD COLUMN reply_attributes BYTEA;

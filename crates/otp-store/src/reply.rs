@@ -1,0 +1,231 @@
+//! Attributes of acceptances: how they are stored with users and clients, and their administration.
+
+use otp_validation::{ReplyAttribute, ReplyAttributes, ReplyError, UserName};
+
+use crate::{
+    Store, StoreError,
+    audit::Deed,
+    client::{changed, each, not_found, read_record},
+    commit::touch,
+    error::Fault,
+    sql::{Row, Sql, values},
+    user,
+};
+
+/// The first octet: what follows is of this shape.
+const SHAPE: u8 = 1;
+
+/// Nothing at all if there are none; else the shape, and one after the other type, whether it overrides (1 octet each), name,
+/// text and value, each behind its length (2 octets, big-endian).
+pub(crate) fn encode(attributes: &ReplyAttributes) -> Result<Option<Vec<u8>>, StoreError> {
+    if attributes.is_empty() {
+        return Ok(None);
+    }
+    let mut octets = vec![SHAPE];
+    for attribute in attributes.iter() {
+        octets.extend([attribute.kind, u8::from(attribute.overrides)]);
+        for part in [
+            attribute.name.as_bytes(),
+            attribute.text.as_bytes(),
+            attribute.value.as_slice(),
+        ] {
+            let length = u16::try_from(part.len()).map_err(|_| StoreError::Invalid {
+                what: "an attribute of a reply",
+                why: "has a name or a value that is too long",
+            })?;
+            octets.extend(length.to_be_bytes());
+            octets.extend(part);
+        }
+    }
+    Ok(Some(octets))
+}
+
+/// What [`encode`] has written.
+pub(crate) fn decode(octets: &[u8]) -> Result<ReplyAttributes, StoreError> {
+    let damaged = || StoreError::corrupt("the attributes of replies");
+    let Some((&SHAPE, mut rest)) = octets.split_first() else {
+        return Err(damaged());
+    };
+    let mut attributes = Vec::new();
+    while !rest.is_empty() {
+        attributes.push(attribute(&mut rest).ok_or_else(damaged)?);
+    }
+    ReplyAttributes::new(attributes).map_err(|_| damaged())
+}
+
+fn attribute(rest: &mut &[u8]) -> Option<ReplyAttribute> {
+    let (&[kind, overrides], after) = rest.split_first_chunk()?;
+    *rest = after;
+    let overrides = match overrides {
+        0 => false,
+        1 => true,
+        _ => return None,
+    };
+    Some(ReplyAttribute {
+        name: text(rest)?,
+        text: text(rest)?,
+        kind,
+        value: part(rest)?.to_vec(),
+        overrides,
+    })
+}
+
+fn text(rest: &mut &[u8]) -> Option<String> {
+    String::from_utf8(part(rest)?.to_vec()).ok()
+}
+
+fn part<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (length, after) = rest.split_first_chunk()?;
+    let (part, after) = after.split_at_checked(u16::from_be_bytes(*length).into())?;
+    *rest = after;
+    Some(part)
+}
+
+/// The attributes of the user or client in `row`.
+pub(crate) fn read(row: &Row<'_>) -> Result<ReplyAttributes, Fault> {
+    match row.get::<Option<Vec<u8>>>("reply_attributes")? {
+        None => Ok(ReplyAttributes::default()),
+        Some(octets) => Ok(decode(&octets)?),
+    }
+}
+
+impl From<ReplyError> for StoreError {
+    fn from(error: ReplyError) -> Self {
+        Self::Invalid {
+            what: "the attributes of replies",
+            why: match error {
+                ReplyError::TooLong(_) => "take more than 1500 octets of a packet",
+                _ => "have a value that no packet can carry",
+            },
+        }
+    }
+}
+
+impl Store {
+    /// Lets `change` make new attributes of those that every acceptance of a user tells the client. They hold from the next
+    /// answer on, be it a repetition; verdicts stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotFound`], [`StoreError::Invalid`] if `change` fails; else whatever keeps the store from writing.
+    pub fn change_user_reply(
+        &self,
+        name: &UserName,
+        change: impl FnOnce(&ReplyAttributes) -> Result<ReplyAttributes, ReplyError>,
+    ) -> Result<(), StoreError> {
+        self.administer("changing the attributes of a user's replies", |transaction| {
+            let user = user::find(transaction, name)?;
+            let before = transaction.one(
+                "SELECT reply_attributes FROM users WHERE id = ?1",
+                values![user.id.0],
+                read,
+            )?;
+            let after = change(&before).map_err(StoreError::from)?;
+            // Whoever remembers the account looks at it again.
+            touch(transaction, user.id)?;
+            transaction.execute(
+                "UPDATE users SET reply_attributes = ?2 WHERE id = ?1",
+                values![user.id.0, encode(&after)?.as_ref()],
+            )?;
+            self.log_reply(transaction, &before, &after, |deed| {
+                Deed::on_user(deed, name.as_str())
+            })
+        })
+    }
+
+    /// As [`change_user_reply`](Self::change_user_reply), for what every acceptance through a client tells it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotFound`], [`StoreError::Invalid`] if `change` fails; else whatever keeps the store from writing.
+    pub fn change_client_reply(
+        &self,
+        name: &str,
+        change: impl FnOnce(&ReplyAttributes) -> Result<ReplyAttributes, ReplyError>,
+    ) -> Result<(), StoreError> {
+        self.administer("changing the attributes of a client's replies", |transaction| {
+            let mut found = None;
+            each(transaction, Some(name), |row| {
+                found = Some(read_record(row)?.reply);
+                Ok(())
+            })?;
+            let before = found.ok_or_else(|| not_found(name))?;
+            let after = change(&before).map_err(StoreError::from)?;
+            let rows = transaction.execute(
+                "UPDATE clients SET reply_attributes = ?2 WHERE name = ?1",
+                values![name, encode(&after)?.as_ref()],
+            )?;
+            changed(transaction, name, rows)?;
+            self.log_reply(transaction, &before, &after, |deed| Deed::on_client(deed, name))
+        })
+    }
+
+    /// Records what was added and what was taken away, each by itself: a record has room for one value.
+    fn log_reply<'a>(
+        &self,
+        transaction: Sql<'_>,
+        before: &ReplyAttributes,
+        after: &ReplyAttributes,
+        deed: impl Fn(&'static str) -> Deed<'a>,
+    ) -> Result<(), Fault> {
+        let only = |those: &ReplyAttributes, others: &ReplyAttributes| -> Vec<String> {
+            those
+                .iter()
+                .filter(|one| !others.iter().any(|other| other == *one))
+                .map(|one| format!("{} = {}", one.name, one.text))
+                .collect()
+        };
+        let (removed, set) = (only(before, after), only(after, before));
+        for (name, details) in [("reply-attribute-removed", removed), ("reply-attribute-set", set)] {
+            for detail in details {
+                self.log(transaction, &deed(name).with(&detail))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    prop_compose! {
+        fn attribute()(
+            name in "[A-Z][A-Za-z-]{0,20}(:[0-9])?",
+            text in ".{0,40}",
+            kind: u8,
+            value in prop::collection::vec(any::<u8>(), 1..=253),
+            overrides: bool,
+        ) -> ReplyAttribute {
+            ReplyAttribute { name, text, kind, value, overrides }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_written_is_read(attributes in prop::collection::vec(attribute(), 0..5)) {
+            let attributes = ReplyAttributes::new(attributes).unwrap();
+            match encode(&attributes).unwrap() {
+                None => prop_assert!(attributes.is_empty()),
+                Some(octets) => {
+                    prop_assert_eq!(&decode(&octets).unwrap(), &attributes);
+                    // Whatever is missing is missed, but for whole attributes at the end.
+                    for end in 0..octets.len() {
+                        if let Ok(fewer) = decode(&octets[..end]) {
+                            prop_assert_eq!(encode(&fewer).unwrap().map_or(1, |all| all.len()), end);
+                        }
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn anything_is_read_or_refused(octets in prop::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(attributes) = decode(&[&[SHAPE], octets.as_slice()].concat()) {
+                prop_assert!(attributes.is_empty() || encode(&attributes).unwrap().unwrap()[1..] == octets);
+            }
+        }
+    }
+}

@@ -141,8 +141,20 @@ fn append(lines: &str) -> anyhow::Result<()> {
     if lines.is_empty() {
         return Ok(());
     }
-    let commit = machine::output("git", &["describe", "--always", "--dirty"])?;
-    let commit = commit.trim();
+    let commit = machine::output("git", &["describe", "--always"])?;
+    // The ledger itself changes with each campaign, and nothing that was tried with it.
+    let but_the_ledger = format!(":!{LEDGER}");
+    let status = [
+        "status",
+        "--porcelain",
+        "--untracked-files=no",
+        "--",
+        ".",
+        &but_the_ledger,
+    ];
+    let changed = machine::output("git", &status)?;
+    let dirty = if changed.is_empty() { "" } else { "-dirty" };
+    let commit = format!("{}{dirty}", commit.trim());
     let machine = bench::processor_name().replace(',', ";");
     if !Path::new(LEDGER).exists() {
         fs::write(LEDGER, format!("{COLUMNS}\n")).with_context(|| format!("cannot write {LEDGER}"))?;

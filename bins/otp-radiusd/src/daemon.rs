@@ -177,5 +177,6 @@ pub(crate) fn warn_of_exemptions(store: &Store) -> anyhow::Result<()> {
 
 /// Whether a client on a network may leave Message-Authenticator out.
 pub(crate) fn is_weakened(client: &ClientRecord) -> bool {
-    client.source != ClientSource::Unix && client.message_authenticator == MessageAuthenticatorRule::IfPresent
+    client.source != ClientSource::Unix
+        && client.message_authenticator.at(SystemClock.now()) == MessageAuthenticatorRule::IfPresent
 }

@@ -15,7 +15,7 @@ use otp_service::{Origin, Outcome, Request, Service};
 use otp_store::{
     AccountStore, ClientRecord, ClientSource, MessageAuthenticatorRule as StoredRule, Source, Store,
 };
-use otp_validation::{Channel, Client, ClientId, PacketDigest, Reason, ReplyAttributes};
+use otp_validation::{Channel, Client, ClientId, PacketDigest, Reason, ReplyAttributes, UnixTime};
 use tokio::time::Instant;
 use tracing::error;
 use zeroize::Zeroizing;
@@ -238,13 +238,13 @@ impl RadiusClient {
     }
 }
 
-/// How the packets of a stored client are to be treated.
-fn terms(record: &ClientRecord) -> (ClientTerms, Arc<RadiusClient>) {
+/// How the packets of a stored client are to be treated while `rule` holds.
+fn terms(record: &ClientRecord, rule: StoredRule) -> (ClientTerms, Arc<RadiusClient>) {
     let mut terms = match &record.secret {
         None => ClientTerms::kdc_socket(),
         Some(secret) => ClientTerms::network(SharedSecret::new(secret.expose())),
     };
-    if record.secret.is_some() && record.message_authenticator == StoredRule::IfPresent {
+    if record.secret.is_some() && rule == StoredRule::IfPresent {
         // Proxy-State without Message-Authenticator is what the forgery needs (CVE-2024-3596).
         terms.message_authenticator = MessageAuthenticatorRule::IfPresent {
             limit_proxy_state: true,
@@ -268,23 +268,36 @@ type Treatment = (ClientTerms, Arc<RadiusClient>);
 /// What was made of the records of clients. It is made once for each, not once for each packet: preparing a secret for
 /// its digests is half of the work that a short packet takes.
 #[derive(Default)]
-struct Clients(RwLock<HashMap<ClientId, (Arc<ClientRecord>, Treatment)>>);
+struct Clients(RwLock<HashMap<ClientId, Prepared>>);
+
+/// What was made of a record while a rule for Message-Authenticator held.
+struct Prepared {
+    record: Arc<ClientRecord>,
+    rule: StoredRule,
+    treatment: Treatment,
+}
 
 impl Clients {
-    fn treatment(&self, record: Arc<ClientRecord>) -> Treatment {
+    fn treatment(&self, record: Arc<ClientRecord>, now: UnixTime) -> Treatment {
+        let rule = record.message_authenticator.at(now);
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, treatment)) = known
+        if let Some(prepared) = known
             .get(&record.id)
-            .filter(|(known, _)| Arc::ptr_eq(known, &record))
+            .filter(|known| Arc::ptr_eq(&known.record, &record) && known.rule == rule)
         {
-            return treatment.clone();
+            return prepared.treatment.clone();
         }
         drop(known);
-        let treatment = terms(&record);
+        let treatment = terms(&record, rule);
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         // A record that the store has let go of was changed or removed: its secret must not stay behind.
-        known.retain(|_, (record, _)| Arc::strong_count(record) > 1);
-        known.insert(record.id, (record, treatment.clone()));
+        known.retain(|_, prepared| Arc::strong_count(&prepared.record) > 1);
+        let prepared = Prepared {
+            record: Arc::clone(&record),
+            rule,
+            treatment: treatment.clone(),
+        };
+        known.insert(record.id, prepared);
         treatment
     }
 }
@@ -300,7 +313,7 @@ impl<R: Reporter, S: AccountStore> RadiusService for Radius<R, S> {
         let refused = match self.service.store().client_for(&source).await {
             Ok(Some(record)) if !self.is_permitted(peer, &record.name) => return None,
             Ok(Some(record)) => {
-                let (terms, client) = self.clients.treatment(record);
+                let (terms, client) = self.clients.treatment(record, self.service.now());
                 // The connection is what makes a client on TLS authentic; its secret is for other transports.
                 let is_tls = matches!(peer, Peer::Tls { .. });
                 return Some((if is_tls { self.tls_terms.clone() } else { terms }, client));
@@ -377,8 +390,7 @@ impl<R: Reporter, S: AccountStore> RadiusService for Radius<R, S> {
 
 #[cfg(test)]
 mod tests {
-    use otp_store::{ClientSecret, ClientSource};
-    use otp_validation::UnixTime;
+    use otp_store::ClientSecret;
 
     use super::*;
 
@@ -402,13 +414,13 @@ mod tests {
     fn a_client_is_prepared_once_until_it_is_changed() {
         let clients = Clients::default();
         let (vpn, wifi) = (record(1, b"the first secret"), record(2, b"another"));
-        let (_, first) = clients.treatment(Arc::clone(&vpn));
-        clients.treatment(Arc::clone(&wifi));
-        let (_, again) = clients.treatment(Arc::clone(&vpn));
+        let (_, first) = clients.treatment(Arc::clone(&vpn), UnixTime(0));
+        clients.treatment(Arc::clone(&wifi), UnixTime(0));
+        let (_, again) = clients.treatment(Arc::clone(&vpn), UnixTime(0));
         assert!(Arc::ptr_eq(&first, &again));
 
         let changed = record(1, b"the second one, longer");
-        let (terms, other) = clients.treatment(Arc::clone(&changed));
+        let (terms, other) = clients.treatment(Arc::clone(&changed), UnixTime(0));
         assert!(!Arc::ptr_eq(&first, &other));
         assert_eq!(terms.secret.len(), b"the second one, longer".len());
         assert_eq!(
@@ -420,15 +432,37 @@ mod tests {
     }
 
     #[test]
+    fn an_exemption_ends_by_itself() {
+        let clients = Clients::default();
+        let old = Arc::new(ClientRecord {
+            message_authenticator: StoredRule::OffUntil(UnixTime(100)),
+            ..(*record(1, b"a secret")).clone()
+        });
+        let rule = |now| {
+            let (terms, _) = clients.treatment(Arc::clone(&old), UnixTime(now));
+            (terms.message_authenticator, terms.reply_style)
+        };
+        let exempt = MessageAuthenticatorRule::IfPresent {
+            limit_proxy_state: true,
+        };
+        assert_eq!(rule(99), (exempt, ReplyStyle::NetworkOrLibkrad));
+        assert_eq!(
+            rule(100),
+            (MessageAuthenticatorRule::Required, ReplyStyle::Network)
+        );
+        assert_eq!(rule(99).0, exempt, "a clock that was set back");
+    }
+
+    #[test]
     fn secrets_of_removed_clients_are_let_go() {
         let clients = Clients::default();
         let weak = {
             let removed = record(1, b"a secret");
-            clients.treatment(Arc::clone(&removed));
+            clients.treatment(Arc::clone(&removed), UnixTime(0));
             Arc::downgrade(&removed)
         };
         assert!(weak.upgrade().is_some());
-        clients.treatment(record(2, b"another"));
+        clients.treatment(record(2, b"another"), UnixTime(0));
         assert!(weak.upgrade().is_none());
     }
 }

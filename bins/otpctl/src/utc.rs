@@ -11,7 +11,7 @@ const DAY: u64 = 24 * HOUR;
 pub(crate) enum Moment {
     /// A point in time.
     At(UnixTime),
-    /// So many seconds before now.
+    /// So many seconds before now, or after it.
     Ago(u64),
 }
 
@@ -20,6 +20,14 @@ impl Moment {
         match self {
             Self::At(time) => time,
             Self::Ago(seconds) => UnixTime(now.0.saturating_sub(seconds)),
+        }
+    }
+
+    /// As [`time`](Self::time), with so many seconds after now: for what has an end.
+    pub(crate) fn ahead(self, now: UnixTime) -> UnixTime {
+        match self {
+            Self::At(time) => time,
+            Self::Ago(seconds) => UnixTime(now.0.saturating_add(seconds)),
         }
     }
 }

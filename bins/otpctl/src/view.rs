@@ -1,10 +1,10 @@
 //! What `--json` shows of the store's records. Field names are part of the interface.
 
-use otp_store::{ClientRecord, ClientSource, TokenRecord, UserRecord};
+use otp_store::{ClientRecord, ClientSource, MessageAuthenticatorRule, TokenRecord, UserRecord};
 use otp_validation::{Factor, Grammar, Lockouts, TokenMode, TokenStatus, UnixTime};
 use serde::Serialize;
 
-use crate::reply::ReplyView;
+use crate::{reply::ReplyView, utc};
 
 /// A user.
 #[derive(Debug, Serialize)]
@@ -203,8 +203,10 @@ pub(crate) struct ClientView {
     pub(crate) repeat_grace: u32,
     /// Milliseconds.
     pub(crate) reject_delay: u64,
-    /// `required` or `if-present`.
+    /// `required`, `if-present` or `off-until`.
     pub(crate) message_authenticator: &'static str,
+    /// Until when it may be missing, if that has an end.
+    pub(crate) message_authenticator_until: Option<u64>,
     /// What every Access-Accept carries, besides the user's own.
     pub(crate) reply: Vec<ReplyView>,
     pub(crate) created_at: u64,
@@ -223,8 +225,20 @@ impl ClientView {
             repeat_grace: client.repeat_grace,
             reject_delay: u64::try_from(client.reject_delay.as_millis()).unwrap_or(u64::MAX),
             message_authenticator: client.message_authenticator.name(),
+            message_authenticator_until: match client.message_authenticator {
+                MessageAuthenticatorRule::OffUntil(end) => Some(end.0),
+                _ => None,
+            },
             reply: ReplyView::all(client.reply.iter()),
             created_at: client.created_at.0,
+        }
+    }
+
+    /// `off-until 2027-03-31T00:00:00Z`.
+    pub(crate) fn message_authenticator_shown(&self) -> String {
+        match self.message_authenticator_until {
+            Some(end) => format!("{} {}", self.message_authenticator, utc::show(UnixTime(end))),
+            None => self.message_authenticator.to_owned(),
         }
     }
 

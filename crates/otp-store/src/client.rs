@@ -58,6 +58,8 @@ pub enum MessageAuthenticatorRule {
     Required,
     /// It is verified where it is present; a forger on the path can then change answers to requests that lack it.
     IfPresent,
+    /// As [`IfPresent`](Self::IfPresent) before this moment, as [`Required`](Self::Required) from then on.
+    OffUntil(UnixTime),
 }
 
 impl MessageAuthenticatorRule {
@@ -66,13 +68,41 @@ impl MessageAuthenticatorRule {
         match self {
             Self::Required => "required",
             Self::IfPresent => "if-present",
+            Self::OffUntil(_) => "off-until",
+        }
+    }
+
+    /// What holds at `now`: required, or if present.
+    #[must_use]
+    pub fn at(self, now: UnixTime) -> Self {
+        match self {
+            Self::OffUntil(end) if now < end => Self::IfPresent,
+            Self::OffUntil(_) => Self::Required,
+            always => always,
+        }
+    }
+
+    /// What [`Display`](fmt::Display) shows.
+    fn parse(text: &str) -> Option<Self> {
+        match text.split_once(' ') {
+            None if text == Self::Required.name() => Some(Self::Required),
+            None if text == Self::IfPresent.name() => Some(Self::IfPresent),
+            Some(("off-until", end)) => {
+                let end: i64 = end.parse().ok()?;
+                Some(Self::OffUntil(UnixTime(end.try_into().ok()?)))
+            }
+            _ => None,
         }
     }
 }
 
+/// As it is stored: `required`, `if-present`, or `off-until` and the seconds since the Unix epoch.
 impl fmt::Display for MessageAuthenticatorRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        match self {
+            Self::OffUntil(end) => write!(f, "{} {}", self.name(), time(*end)),
+            _ => f.write_str(self.name()),
+        }
     }
 }
 
@@ -335,7 +365,7 @@ pub(crate) fn add(
             &client.name,
             network.as_deref(),
             secret_sealed.as_ref(),
-            client.message_authenticator.name(),
+            &client.message_authenticator.to_string(),
             client.grammar.map(Grammar::name),
             client.repeat_grace,
             delay,
@@ -407,11 +437,8 @@ pub(crate) fn read_record(row: &Row<'_>) -> Result<ClientRecord, Fault> {
         Some(Ok(network)) => ClientSource::Network(network),
         Some(Err(_)) => return Err(damaged("its network").into()),
     };
-    let message_authenticator = match row.get::<String>("message_authenticator")?.as_str() {
-        "required" => MessageAuthenticatorRule::Required,
-        "if-present" => MessageAuthenticatorRule::IfPresent,
-        _ => return Err(damaged("its rule for Message-Authenticator").into()),
-    };
+    let rule = MessageAuthenticatorRule::parse(&row.get::<String>("message_authenticator")?);
+    let message_authenticator = rule.ok_or_else(|| damaged("its rule for Message-Authenticator"))?;
     Ok(ClientRecord {
         id: ClientId(row.get("id")?),
         enabled: row.get("enabled")?,

@@ -45,7 +45,7 @@ impl fmt::Display for ClientSettings {
             f,
             "enabled={} message-authenticator={} grammar={} grace={}s delay={}ms",
             self.enabled,
-            self.message_authenticator.name(),
+            self.message_authenticator,
             self.grammar.map_or("auto", Grammar::name),
             self.repeat_grace,
             self.reject_delay.as_millis()
@@ -88,7 +88,7 @@ impl Store {
                 values![
                     name,
                     settings.enabled,
-                    settings.message_authenticator.name(),
+                    &settings.message_authenticator.to_string(),
                     settings.grammar.map(Grammar::name),
                     settings.repeat_grace,
                     delay_millis(settings.reject_delay)?,

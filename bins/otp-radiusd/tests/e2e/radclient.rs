@@ -195,6 +195,27 @@ fn a_request_without_message_authenticator_gets_no_answer_and_the_log_says_how_t
 }
 
 #[test]
+fn an_exemption_ends_by_itself() {
+    let system = System::new();
+    system.user_with_token("alice", SECRET, &["--type", "hotp"]);
+    let option = "--dangerous-allow-missing-message-authenticator";
+    let secret = system.radius_client("old-nas", &[option, "--until", "4s"]);
+    let daemon = system.start();
+    let without = |counter| {
+        format!(
+            "User-Name = \"alice\", User-Password = \"{}\"\n",
+            hotp(SECRET, counter)
+        )
+    };
+    let (answer, text) = radclient(&daemon, &secret, &without(0));
+    assert_eq!(answer, Answer::Accept, "{text}");
+    thread::sleep(Duration::from_secs(5));
+    assert_eq!(radclient(&daemon, &secret, &without(1)).0, Answer::Silence);
+    let (answer, text) = radclient(&daemon, &secret, &pap("alice", &hotp(SECRET, 1)));
+    assert_eq!(answer, Answer::Accept, "{text}");
+}
+
+#[test]
 fn password_and_code_are_both_needed() {
     let system = System::new();
     system.otpctl(&["user", "add", "carol", "--password"], "correct horse\n");

@@ -3,32 +3,25 @@
 use std::time::Duration;
 
 use ipnet::IpNet;
-use otp_core::base32;
 use otp_store::{
     ClientRecord, ClientSecret, ClientSettings, ClientSource, MessageAuthenticatorRule, NewClient, Store,
 };
 use otp_validation::Grammar;
-use rand::Rng;
 use serde::Serialize;
 use serde_json::json;
 use zeroize::Zeroizing;
 
+use super::client_secret::{ask_secret, generate_secret};
 use crate::{
     Exit,
     context::Context,
     failure::Failure,
     reply::{ReplyChanges, ReplyOptions, listed},
     text::{self, ago},
+    utc::{self, Moment},
     values::{parse_grammar, parse_network},
     view::ClientView,
 };
-
-/// Octets of randomness in a generated secret.
-const GENERATED: usize = 32;
-/// The fewest octets that a secret should have (RFC 2865 §3).
-const ADVISED: usize = 16;
-/// The fewest octets that a secret must have: fewer are guessed from one captured packet.
-const SHORTEST: usize = 8;
 
 /// Add, list and change RADIUS clients: VPN gateways, access points, servers with PAM.
 #[derive(Debug, clap::Subcommand)]
@@ -88,6 +81,9 @@ pub(crate) struct Add {
     /// Take requests without Message-Authenticator: whoever is on the path can then forge answers.
     #[arg(long)]
     dangerous_allow_missing_message_authenticator: bool,
+    /// End this exemption by itself: a date (2027-03-31, UTC) or a time from now (30d).
+    #[arg(long, value_name = "TIME", value_parser = utc::parse, requires = "dangerous_allow_missing_message_authenticator")]
+    until: Option<Moment>,
 }
 
 impl Add {
@@ -108,8 +104,7 @@ impl Add {
             ));
         }
         let message_authenticator = if self.dangerous_allow_missing_message_authenticator {
-            warn_of_missing_message_authenticator(&self.name, context);
-            MessageAuthenticatorRule::IfPresent
+            exemption(&self.name, self.until, context)?
         } else {
             MessageAuthenticatorRule::Required
         };
@@ -176,7 +171,7 @@ impl List {
                 client.name.clone(),
                 client.source.clone(),
                 client.grammar.unwrap_or("user's").to_owned(),
-                client.message_authenticator.to_owned(),
+                client.message_authenticator_shown(),
                 client.state().to_owned(),
             ]
         });
@@ -221,7 +216,7 @@ impl Show {
             ("credential", client.grammar.unwrap_or("as the user's").to_owned()),
             ("repeat grace", format!("{} s", client.repeat_grace)),
             ("reject delay", format!("{} ms", client.reject_delay)),
-            ("message-authenticator", client.message_authenticator.to_owned()),
+            ("message-authenticator", client.message_authenticator_shown()),
             ("reply", listed(&client.reply)),
             ("added", ago(record.created_at, context.now())),
         ];
@@ -255,6 +250,7 @@ Examples:
   otpctl client set vpn --grammar otp
   otpctl client set kdc --repeat-grace 0
   otpctl client set old-nas --dangerous-allow-missing-message-authenticator
+  otpctl client set old-nas --dangerous-allow-missing-message-authenticator --until 30d
   otpctl client set old-nas --require-message-authenticator
   otpctl client set vpn --reply Session-Timeout=28800 --reply Framed-Pool=staff
   otpctl client set vpn --no-reply Framed-Pool
@@ -292,6 +288,9 @@ struct Changes {
     /// Take requests without Message-Authenticator: whoever is on the path can then forge answers.
     #[arg(long, group = "change")]
     dangerous_allow_missing_message_authenticator: bool,
+    /// End this exemption by itself: a date (2027-03-31, UTC) or a time from now (30d).
+    #[arg(long, value_name = "TIME", value_parser = utc::parse, requires = "dangerous_allow_missing_message_authenticator")]
+    until: Option<Moment>,
 }
 
 /// A grammar, or none of the client's own.
@@ -331,12 +330,10 @@ impl Set {
         } else {
             self.reply.changes(&self.name, &client.reply)?
         };
-        if changes.dangerous_allow_missing_message_authenticator {
-            warn_of_missing_message_authenticator(&self.name, context);
-        }
+        let rule = changes.rule(&self.name, context)?;
         // What only concerns attributes leaves verdicts alone, which a change of the settings forgets.
         if !changes.is_empty() {
-            store.change_client(&self.name, |settings| changes.apply(settings))?;
+            store.change_client(&self.name, |settings| changes.apply(settings, rule))?;
         }
         if !reply.is_empty() {
             store.change_client_reply(&self.name, |before| reply.applied_to(before))?;
@@ -360,7 +357,17 @@ impl Changes {
         self.require_message_authenticator || self.dangerous_allow_missing_message_authenticator
     }
 
-    fn apply(&self, settings: &mut ClientSettings) {
+    /// The rule for Message-Authenticator, if it changes.
+    fn rule(&self, name: &str, context: &mut Context) -> Result<Option<MessageAuthenticatorRule>, Failure> {
+        if self.dangerous_allow_missing_message_authenticator {
+            return exemption(name, self.until, context).map(Some);
+        }
+        Ok(self
+            .require_message_authenticator
+            .then_some(MessageAuthenticatorRule::Required))
+    }
+
+    fn apply(&self, settings: &mut ClientSettings, rule: Option<MessageAuthenticatorRule>) {
         if let Some(ClientGrammar(grammar)) = self.grammar {
             settings.grammar = grammar;
         }
@@ -370,11 +377,8 @@ impl Changes {
         if let Some(millis) = self.reject_delay {
             settings.reject_delay = Duration::from_millis(millis);
         }
-        if self.require_message_authenticator {
-            settings.message_authenticator = MessageAuthenticatorRule::Required;
-        }
-        if self.dangerous_allow_missing_message_authenticator {
-            settings.message_authenticator = MessageAuthenticatorRule::IfPresent;
+        if let Some(rule) = rule {
+            settings.message_authenticator = rule;
         }
     }
 }
@@ -445,6 +449,25 @@ impl Rm {
     }
 }
 
+/// The rule of a client that is exempted, with the warning that belongs to it.
+fn exemption(
+    name: &str,
+    until: Option<Moment>,
+    context: &mut Context,
+) -> Result<MessageAuthenticatorRule, Failure> {
+    let now = context.now();
+    let rule = match until.map(|moment| moment.ahead(now)) {
+        Some(end) if end <= now => {
+            let cause = format!("{} is not in the future", utc::show(end));
+            return Err(Failure::usage(cause));
+        }
+        Some(end) => MessageAuthenticatorRule::OffUntil(end),
+        None => MessageAuthenticatorRule::IfPresent,
+    };
+    warn_of_missing_message_authenticator(name, context);
+    Ok(rule)
+}
+
 /// Said whenever a client is exempted.
 fn warn_of_missing_message_authenticator(name: &str, context: &mut Context) {
     context.warn(&format!(
@@ -461,36 +484,4 @@ pub(super) fn find(store: &Store, name: &str) -> Result<ClientRecord, Failure> {
         Failure::object(format!("there is no client {name}"))
             .with_remedy("`otpctl client list` shows the clients; `otpctl client add` adds one")
     })
-}
-
-fn generate_secret(context: &mut Context) -> Zeroizing<Vec<u8>> {
-    let mut octets = Zeroizing::new([0_u8; GENERATED]);
-    context.io.rng.fill_bytes(octets.as_mut_slice());
-    // Letters and digits alone survive every configuration file.
-    Zeroizing::new(base32::encode(octets.as_slice()).as_bytes().to_vec())
-}
-
-fn ask_secret(context: &mut Context) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    let secret = context.ask_new("Shared secret: ", "Once more: ")?;
-    if secret.len() < SHORTEST {
-        let cause = format!(
-            "the shared secret has {} octets, {SHORTEST} is the least",
-            secret.len()
-        );
-        return Err(Failure::data(cause).with_remedy("leave --secret out, and a strong one is generated"));
-    }
-    if secret.len() < ADVISED {
-        context.warn(&format!(
-            "the shared secret has {} octets; RFC 2865 asks for {ADVISED} or more, as one captured packet is enough to try guesses",
-            secret.len()
-        ));
-    }
-    if secret.first().is_some_and(u8::is_ascii_whitespace)
-        || secret.last().is_some_and(u8::is_ascii_whitespace)
-    {
-        context.warn(
-            "the shared secret begins or ends with a blank, which is part of it; some clients remove blanks",
-        );
-    }
-    Ok(secret)
 }

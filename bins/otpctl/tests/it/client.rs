@@ -289,3 +289,38 @@ fn reply_attributes_are_set_beside_settings_and_kept_from_a_kdc() {
         .exits(2)
         .says("a KDC discards a reply with attributes");
 }
+
+#[test]
+fn an_exemption_has_an_end_if_it_is_given_one() {
+    let state = State::new();
+    let option = "--dangerous-allow-missing-message-authenticator";
+    let added = state.json([
+        "client",
+        "add",
+        "old",
+        "--address",
+        "192.0.2.1",
+        option,
+        "--until",
+        "2099-12-31",
+    ]);
+    assert_eq!(added["client"]["message_authenticator"], "off-until");
+    assert_eq!(added["client"]["message_authenticator_until"], 4_102_358_400_u64);
+    for command in [vec!["client", "show", "old"], vec!["client", "list"]] {
+        state.run(command).ok().prints("off-until 2099-12-31T00:00:00Z");
+    }
+    for (until, code) in [("2001-01-01", 2), ("0s", 2), ("soon", 2)] {
+        state
+            .run(["client", "set", "old", option, "--until", until])
+            .exits(code);
+    }
+    state.run(["client", "set", "old", "--until", "30d"]).exits(2);
+    let set = state.json(["client", "set", "old", option, "--until", "30d"]);
+    assert!(set["client"]["message_authenticator_until"].as_u64().unwrap() < 4_102_358_400);
+    let required = state.json(["client", "set", "old", "--require-message-authenticator"]);
+    assert_eq!(required["client"]["message_authenticator"], "required");
+    assert_eq!(
+        required["client"]["message_authenticator_until"],
+        serde_json::Value::Null
+    );
+}

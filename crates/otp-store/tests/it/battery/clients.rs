@@ -4,7 +4,7 @@ use otp_store::{
     ClientSecret, ClientSettings, ClientSource, Kind, MessageAuthenticatorRule, NewClient, Source, Store,
     StoreError,
 };
-use otp_validation::Grammar;
+use otp_validation::{Grammar, UnixTime};
 
 use crate::support::{Fixture, NOW};
 
@@ -238,4 +238,42 @@ fn a_client_comes_back_as_it_was_added() {
     );
     assert_eq!(default.message_authenticator, MessageAuthenticatorRule::Required);
     assert_eq!(format!("{:?}", default.secret), "Some(ClientSecret(..))");
+}
+
+#[test]
+fn an_exemption_ends_by_itself() {
+    let mut fixture = Fixture::on(super::ENGINE);
+    let end = UnixTime(NOW.0 + 86_400);
+    let rule = MessageAuthenticatorRule::OffUntil(end);
+    let new = NewClient {
+        message_authenticator: rule,
+        ..network("old", "192.0.2.0/24")
+    };
+    fixture.store.add_client(&new, &mut fixture.rng).unwrap();
+    let found = || {
+        fixture
+            .store
+            .client("old")
+            .unwrap()
+            .unwrap()
+            .message_authenticator
+    };
+    assert_eq!(found(), rule);
+    assert_eq!(
+        found().at(UnixTime(end.0 - 1)),
+        MessageAuthenticatorRule::IfPresent
+    );
+    assert_eq!(found().at(end), MessageAuthenticatorRule::Required);
+    let later = MessageAuthenticatorRule::OffUntil(UnixTime(end.0 + 1));
+    fixture
+        .store
+        .change_client("old", |settings| settings.message_authenticator = later)
+        .unwrap();
+    assert_eq!(found(), later);
+    for always in [
+        MessageAuthenticatorRule::Required,
+        MessageAuthenticatorRule::IfPresent,
+    ] {
+        assert_eq!(always.at(NOW), always);
+    }
 }

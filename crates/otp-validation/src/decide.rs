@@ -18,7 +18,7 @@ use otp_core::{Otp, Verdict as CodeVerdict};
 use crate::{
     Acceptance, Account, Channel, Client, ClientId, CredentialDigest, Dialogue, Effect, EndedDialogue,
     Factor, Grammar, Lockouts, PacketDigest, PasswordHash, Reason, Stage, Token, TokenId, TokenMode,
-    TokenStatus, Twin, UnixTime,
+    TokenStatus, Twin, UnixTime, answer::answer,
 };
 
 /// For how many seconds the same packet gets the verdict that it had. libkrad sends again for 5 s, other clients for up
@@ -79,7 +79,7 @@ pub struct Decision {
 
 impl Decision {
     /// A question that changes nothing.
-    fn ask(question: Question) -> Self {
+    pub(crate) fn ask(question: Question) -> Self {
         let reason = match question {
             Question::Code => Reason::CodeAsked,
             Question::NextCode => Reason::NextCodeAsked,
@@ -122,7 +122,7 @@ impl Decision {
     }
 
     /// A wrong code or password that came through `client`, and is counted.
-    fn failure(account: &Account, client: ClientId, factor: Factor, now: UnixTime) -> Self {
+    pub(crate) fn failure(account: &Account, client: ClientId, factor: Factor, now: UnixTime) -> Self {
         let lockouts = account.lockouts.after_failure(client, factor, now);
         let reason = match factor {
             Factor::Otp => Reason::WrongCode,
@@ -326,82 +326,13 @@ fn judge<'a>(account: &'a Account, client: &Client, attempt: &Attempt<'a>, now: 
 }
 
 /// The tokens whose codes count.
-fn candidates(account: &Account) -> impl Iterator<Item = &Token> {
+pub(crate) fn candidates(account: &Account) -> impl Iterator<Item = &Token> {
     let tokens = account.tokens.iter();
     tokens.filter(|token| token.enabled && token.status == TokenStatus::Active)
 }
 
-/// The answer to a question: a code and nothing else, since whoever was asked has proven the password.
-fn answer(
-    account: &Account,
-    client: &Client,
-    attempt: &Attempt<'_>,
-    dialogue: &Dialogue,
-    now: UnixTime,
-) -> Decision {
-    if candidates(account).next().is_none() {
-        return Decision::reject(Reason::NoActiveToken);
-    }
-    if let Stage::NextCode(first) = &dialogue.stage {
-        return match run_ahead(account, first, attempt.credential) {
-            Some(consumed) => accept(account, client, attempt, now, consumed),
-            None => Decision::failure(account, client.id, Factor::Otp, now),
-        };
-    }
-    let Progress::Decided(decided) = compare(account, client, Grammar::Otp, attempt, now) else {
-        // The grammar has no password.
-        return Decision::reject(Reason::NotACode);
-    };
-    if decided.reason == Reason::WrongCode && is_ahead(account, attempt.credential) {
-        return Decision {
-            effects: decided.effects,
-            ..Decision::ask(Question::NextCode)
-        };
-    }
-    decided
-}
-
-/// How far ahead of its window a HOTP token may be found by two codes in a row (RFC 4226 §7.4).
-const RUN_AHEAD: u32 = 100;
-
-/// Whether `code` is one of a token that has run ahead.
-fn is_ahead(account: &Account, code: &[u8]) -> bool {
-    let Ok(otp) = Otp::parse(code) else {
-        return false;
-    };
-    let mut found = false;
-    for token in candidates(account) {
-        if let TokenMode::Hotp { hotp, state, .. } = &token.mode {
-            found |= matches!(
-                hotp.verify(&token.key, &otp, *state, RUN_AHEAD),
-                CodeVerdict::Fresh(_)
-            );
-        }
-    }
-    found
-}
-
-/// The token of which `first` and `second` are two codes in a row.
-fn run_ahead(account: &Account, first: &Otp, second: &[u8]) -> Option<Consumed> {
-    let second = Otp::parse(second).ok()?;
-    let mut found = None;
-    for token in candidates(account) {
-        if let TokenMode::Hotp { hotp, state, .. } = &token.mode
-            && let CodeVerdict::Fresh(pair) =
-                hotp.resynchronize(&token.key, first, &second, *state, RUN_AHEAD)
-        {
-            found = found.or(Some(Consumed {
-                token: token.id,
-                matched: pair.counter,
-                next: pair.next,
-            }));
-        }
-    }
-    found
-}
-
 /// The code over the window of every candidate, and then the password.
-fn compare<'a>(
+pub(crate) fn compare<'a>(
     account: &'a Account,
     client: &Client,
     grammar: Grammar,
@@ -525,13 +456,13 @@ pub(crate) fn verify(token: &Token, otp: &Otp, now: UnixTime) -> CodeVerdict<(u6
     }
 }
 
-struct Consumed {
-    token: TokenId,
-    matched: u64,
-    next: u64,
+pub(crate) struct Consumed {
+    pub(crate) token: TokenId,
+    pub(crate) matched: u64,
+    pub(crate) next: u64,
 }
 
-fn accept(
+pub(crate) fn accept(
     account: &Account,
     client: &Client,
     attempt: &Attempt<'_>,

@@ -19,6 +19,7 @@
 
 mod account;
 mod advance;
+mod answer;
 mod decide;
 mod dialogue;
 mod effect;

@@ -84,11 +84,10 @@ fn failures_through_one_client_leave_the_others_open() {
         let address = format!("192.0.2.{}", client.len());
         state.run(["client", "add", client, "--address", &address]).ok();
     }
-    for _ in 0..3 {
-        state
-            .run_with(["auth", "alice", "--client", "vpn"], "000000")
-            .exits(1);
-    }
+    state
+        .run_with(["auth", "alice", "--client", "vpn"], "000000")
+        .exits(1);
+    state.lock_alice("vpn", 3);
     state
         .run_with(["auth", "alice", "--client", "vpn"], "755224")
         .exits(1)

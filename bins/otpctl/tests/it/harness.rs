@@ -9,6 +9,8 @@ use std::{
 
 use otp_core::{Algorithm, Digits, Hotp, TokenKey, Totp};
 use otp_service::{Clock, SystemClock};
+use otp_store::{Commit, Paths, Store};
+use otp_validation::{Effect, Lockout, UserName};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -110,6 +112,25 @@ impl State {
             )
             .ok();
         state
+    }
+
+    /// Closes alice's account at a client for ten minutes, as guesses do whose delays the test would have to wait for.
+    pub fn lock_alice(&self, client: &str, otp_failures: u32) {
+        let store = Store::open(&Paths::new(self.path())).unwrap();
+        let account = store.account(&UserName::parse(b"alice").unwrap()).unwrap();
+        let now = SystemClock.now().0;
+        let effect = Effect::SetLockout {
+            client: store.client(client).unwrap().unwrap().id,
+            lockout: Lockout {
+                otp_failures,
+                password_failures: 0,
+                failed_at: now,
+                locked_until: now + 600,
+            },
+            locked_until: 0,
+        };
+        let committed = store.commit_effects(&account.unwrap(), &[effect]).unwrap();
+        assert_eq!(committed, Commit::Recorded);
     }
 
     pub fn path(&self) -> PathBuf {

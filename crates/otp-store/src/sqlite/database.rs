@@ -15,6 +15,9 @@ pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 /// Pages in the write-ahead log before they are moved into the database: larger than the default, because a hot page that is
 /// written many times is moved once.
 const CHECKPOINT_PAGES: i64 = 10_000;
+/// Memory for pages that a writer has read or written, in KiB: what is at random places of large tables need not be read again
+/// for each row, nor leave for the log before its transaction ends.
+const CACHE_KIB: i64 = 65_536;
 /// `PRAGMA synchronous`: every commit is synced.
 const FULL: i64 = 2;
 /// What to do about a database that is not durable.
@@ -66,6 +69,7 @@ pub(crate) fn open(path: &Path, role: Role, limits: &Limits) -> Result<Connectio
         connection.pragma_update(None, "query_only", true)?;
     } else {
         connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+        connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         if let Some(pages) = limits.pages() {
             connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
         }

@@ -1,6 +1,6 @@
 //! The verdicts that may be asked for again, and the dialogues that may not, as they stand in the row of their account.
 //!
-//! They are written together with the account's version, so that whoever spends a code writes one row and not three.
+//! They are written together with the account's version, which every acceptance moves in any case.
 
 use otp_validation::{
     ACCEPTANCES_LIVE, Acceptance, Channel, ClientId, CredentialDigest, DialogueId, EndedDialogue,
@@ -18,8 +18,8 @@ use crate::{
 const SHAPE: u8 = 1;
 
 /// Nothing at all if there are none; else the shape, the number of dialogues (1), of each its name (16) and expiry (8), and
-/// then the acceptances one after the other: packet, credential (32 octets each), client, token, time (8 each), channel, number of twins (1) and the twins, which are
-/// packet and channel. A channel is 0, or 1 and 8 octets. Numbers are big-endian.
+/// then the acceptances one after the other: packet, credential (32 octets each), client, token, time (8 each), channel,
+/// number of twins (1) and the twins, which are packet and channel. A channel is 0, or 1 and 8 octets. Numbers are big-endian.
 pub(crate) fn encode(acceptances: &[Acceptance], ended: &[EndedDialogue]) -> Result<Vec<u8>, StoreError> {
     if acceptances.is_empty() && ended.is_empty() {
         return Ok(Vec::new());
@@ -166,9 +166,14 @@ pub(crate) fn forget_user(transaction: Sql<'_>, user: UserId) -> Result<(), Faul
         values![user.0],
         |row| Ok(decode(&row.get::<Vec<u8>>("acceptances")?)?),
     )?;
+    write(transaction, user, &ended)
+}
+
+/// Keeps of an account that moves on in the same transaction the dialogues that have ended, and no verdict.
+fn write(transaction: Sql<'_>, user: UserId, ended: &[EndedDialogue]) -> Result<(), Fault> {
     transaction.execute(
         "UPDATE accounts SET acceptances = ?2 WHERE user_id = ?1",
-        values![user.0, &encode(&[], &ended)?],
+        values![user.0, &encode(&[], ended)?],
     )?;
     Ok(())
 }
@@ -202,16 +207,29 @@ pub(crate) fn forget_client(transaction: Sql<'_>, client: ClientId) -> Result<()
     Ok(())
 }
 
-/// Forgets all verdicts, and all dialogues: those of before are none by the clock that has gone back ([`Dialogue::is_open`]).
-///
-/// [`Dialogue::is_open`]: otp_validation::Dialogue::is_open
+/// Forgets all verdicts. Dialogues that have ended stay ended: a clock that has gone back comes to their time once more.
 pub(crate) fn forget_all(transaction: Sql<'_>) -> Result<(), Fault> {
+    let mut with_ended = Vec::new();
+    transaction.each(
+        "SELECT user_id, acceptances FROM accounts WHERE accepted_at > 0",
+        values![],
+        |row| {
+            let (_, ended) = decode(&row.get::<Vec<u8>>("acceptances")?)?;
+            if !ended.is_empty() {
+                with_ended.push((UserId(row.get("user_id")?), ended));
+            }
+            Ok(())
+        },
+    )?;
     let next = transaction.next_version();
     let nothing: &[u8] = &[];
     let statement = format!(
         "UPDATE accounts SET version = {next}, acceptances = ?1, accepted_at = 0 WHERE accepted_at > 0"
     );
     transaction.execute(&statement, values![nothing])?;
+    for (user, ended) in with_ended {
+        write(transaction, user, &ended)?;
+    }
     transaction.execute(
         "UPDATE audit_chains SET accepted_at = 0 WHERE accepted_at > 0",
         values![],

@@ -316,7 +316,6 @@ impl Model {
         self.newest_acceptance = None;
         for row in self.users.values_mut() {
             row.acceptances.clear();
-            row.ended.clear();
             row.version = AccountVersion(row.version.0.saturating_add(1));
         }
     }

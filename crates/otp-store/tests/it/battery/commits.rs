@@ -1,8 +1,8 @@
 use otp_core::{Hotp, HotpState, Totp, TotpState, Window};
 use otp_store::{ClientSettings, Commit, MissingUsers, NewToken, NewUser, StoreError};
 use otp_validation::{
-    ACCEPTANCES_KEPT, Decision, Effect, Grammar, Lockout, Lockouts, PasswordHash, Reason, TokenMode,
-    TokenStatus, Verdict, prove,
+    ACCEPTANCES_KEPT, Decision, DialogueId, Effect, EndedDialogue, Grammar, Lockout, Lockouts, PasswordHash,
+    Reason, TokenMode, TokenStatus, Verdict, prove,
 };
 
 use crate::support::{
@@ -519,4 +519,30 @@ fn the_latest_verdicts_of_an_account_are_kept() {
         };
         assert_eq!(again, expected, "{counter}");
     }
+}
+
+/// A question that was answered stays answered, whatever makes the store forget its verdicts.
+#[test]
+fn an_answered_question_outlives_the_verdicts() {
+    let mut fixture = Fixture::on(super::ENGINE);
+    fixture.add_hotp("alice", "key ring", SEED, 0);
+    let (at, mut accept) = decision(&fixture.store, "alice", &nas(), &code(SEED, 0), b"packet");
+    let ended = EndedDialogue {
+        id: DialogueId([7; 16]),
+        expires_at: otp_validation::UnixTime(NOW.0 + 120),
+    };
+    accept.effects.push(Effect::EndDialogue { ended, at: NOW });
+    assert!(matches!(
+        commit(&fixture.store, &at, accept),
+        Ok(Commit::Accepted(_))
+    ));
+    let account = |store: &otp_store::Store| store.account(&name("alice")).unwrap().unwrap();
+    assert_eq!(account(&fixture.store).acceptances.len(), 1);
+    fixture.store.forget_acceptances().unwrap();
+    for store in [fixture.store.clone(), fixture.reopen()] {
+        let kept = account(&store);
+        assert_eq!((kept.acceptances.len(), kept.ended_dialogues), (0, vec![ended]));
+    }
+    fixture.store.set_user_enabled(&name("alice"), true).unwrap();
+    assert_eq!(account(&fixture.store).ended_dialogues, [ended]);
 }

@@ -14,7 +14,7 @@ use krad::{
 };
 use otp_core::{Digits, Hotp, TokenKey};
 
-use crate::system::System;
+use crate::{system::System, wire::uninterrupted};
 
 /// How long a client waits before it sends the same octets again.
 pub const AGAIN: Duration = Duration::from_millis(400);
@@ -189,7 +189,7 @@ impl UdpClient {
         self.socket.set_read_timeout(Some(AGAIN)).unwrap();
         let mut buffer = [0; 4096];
         while !waiting.is_empty() {
-            let Ok((length, _)) = self.socket.recv_from(&mut buffer) else {
+            let Ok((length, _)) = uninterrupted(|| self.socket.recv_from(&mut buffer)) else {
                 return;
             };
             let Ok(packet) = Packet::decode(&buffer[..length]) else {

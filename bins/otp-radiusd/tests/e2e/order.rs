@@ -18,6 +18,7 @@ use otp_core::{Hotp, TokenKey};
 use crate::{
     campaign::{self, Ledger},
     system::{Daemon, System},
+    wire::uninterrupted,
 };
 
 /// Accepts that are looked at.
@@ -162,7 +163,7 @@ fn log_in(socket: &UdpSocket, secret: &SharedSecret, user: &str, key: &TokenKey,
         .unwrap();
     socket.send(request.octets()).unwrap();
     let mut buffer = [0; 4096];
-    let length = socket.recv(&mut buffer).unwrap();
+    let length = uninterrupted(|| socket.recv(&mut buffer)).unwrap();
     assert_eq!(
         Packet::decode(&buffer[..length]).unwrap().code(),
         Code::ACCESS_ACCEPT,

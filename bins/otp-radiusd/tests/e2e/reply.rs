@@ -10,7 +10,7 @@ use krad::{
 use crate::{
     radclient::{Answer, pap, radclient},
     system::{PATIENCE, System, hotp},
-    wire::{Connection, Verdict},
+    wire::{Connection, Verdict, uninterrupted},
 };
 
 const SECRET: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
@@ -116,7 +116,7 @@ fn radclient_reads_by_name_what_otpctl_has_set() {
 fn reply(server: SocketAddr, socket: &UdpSocket, request: &krad::PendingRequest) -> Vec<(u8, Vec<u8>)> {
     socket.send_to(request.octets(), server).unwrap();
     let mut buffer = [0; 4096];
-    let (length, _) = socket.recv_from(&mut buffer).expect("an answer");
+    let (length, _) = uninterrupted(|| socket.recv_from(&mut buffer)).expect("an answer");
     let packet = Packet::decode(&buffer[..length]).unwrap();
     let reply = request
         .verify(

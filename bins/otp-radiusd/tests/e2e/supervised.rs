@@ -10,7 +10,7 @@ use std::{
 use crate::{
     clients::{User, system_with_users},
     system::{Daemon, PATIENCE, System},
-    wire::{Connection, Verdict},
+    wire::{Connection, Verdict, uninterrupted},
 };
 
 /// A supervisor's end of `NOTIFY_SOCKET`.
@@ -39,7 +39,7 @@ impl Supervisor {
     fn hears_within(&self, patience: Duration) -> Option<String> {
         self.0.set_read_timeout(Some(patience)).unwrap();
         let mut buffer = [0; 4096];
-        let length = self.0.recv(&mut buffer).ok()?;
+        let length = uninterrupted(|| self.0.recv(&mut buffer)).ok()?;
         Some(String::from_utf8(buffer[..length].to_vec()).unwrap())
     }
 

@@ -1,7 +1,7 @@
 //! Clients of our own, octet by octet, for what real ones would never send, and where nothing else is at stake.
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{self, Read as _, Write as _},
     net::{SocketAddr, UdpSocket},
     os::unix::net::UnixStream,
     path::Path,
@@ -92,6 +92,16 @@ impl Connection {
     }
 }
 
+/// Calls again what a signal broke off: a socket with a timeout is not taken up again by the kernel.
+pub fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            ended => return ended,
+        }
+    }
+}
+
 /// A RADIUS client on UDP that sends Message-Authenticator and demands it.
 pub struct Datagrams {
     socket: UdpSocket,
@@ -122,7 +132,7 @@ impl Datagrams {
             .set_read_timeout(Some(Duration::from_millis(500)))
             .unwrap();
         let mut buffer = [0; 4096];
-        let received = self.socket.recv(&mut buffer);
+        let received = uninterrupted(|| self.socket.recv(&mut buffer));
         self.socket
             .set_read_timeout(Some(Duration::from_secs(10)))
             .unwrap();
@@ -143,7 +153,7 @@ impl Datagrams {
             .unwrap();
         self.socket.send(request.octets()).unwrap();
         let mut buffer = [0; 4096];
-        let length = self.socket.recv(&mut buffer).unwrap();
+        let length = uninterrupted(|| self.socket.recv(&mut buffer)).unwrap();
         let packet = Packet::decode(&buffer[..length]).unwrap();
         let reply = request
             .verify(packet, MessageAuthenticatorRule::Required)

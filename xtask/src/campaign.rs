@@ -16,44 +16,65 @@ pub(crate) struct Campaign {
     /// What says how much of it.
     variable: &'static str,
     by_default: u32,
+    /// Whether the programs are those that are released: where what counts is how much, or how long.
+    is_of_release: bool,
 }
 
 /// All campaigns.
-const CAMPAIGNS: [Campaign; 7] = [
+const CAMPAIGNS: [Campaign; 9] = [
     Campaign {
         name: "crash",
         variable: "CRASH_KILLS",
         by_default: 200,
+        is_of_release: false,
     },
     Campaign {
         name: "order",
         variable: "ORDER_ACCEPTS",
         by_default: 5000,
+        is_of_release: false,
     },
     Campaign {
         name: "disk",
         variable: "DISK_CALLS",
         by_default: 60,
+        is_of_release: false,
     },
     Campaign {
         name: "full",
         variable: "FULL_ROUNDS",
         by_default: 500,
+        is_of_release: false,
     },
     Campaign {
         name: "race",
         variable: "RACE_CODES",
         by_default: 10_000,
+        is_of_release: false,
     },
     Campaign {
         name: "clock",
         variable: "CLOCK_JUMPS",
         by_default: 1000,
+        is_of_release: false,
     },
     Campaign {
         name: "reload",
         variable: "RELOAD_RELOADS",
         by_default: 1000,
+        is_of_release: false,
+    },
+    Campaign {
+        name: "malformed",
+        variable: "MALFORMED_PACKETS",
+        by_default: 10_000_000,
+        is_of_release: true,
+    },
+    Campaign {
+        name: "soak",
+        variable: "SOAK_SECONDS",
+        by_default: 1800,
+        is_of_release: true,
     },
 ];
 
@@ -70,12 +91,13 @@ const COLUMNS: &str = "commit,machine,campaign,seed,counts,seconds";
 pub(crate) fn run(campaign: Campaign, arguments: &[&str]) -> anyhow::Result<ExitCode> {
     let (count, seed) = options(campaign, arguments)?;
     machine::provide_packages(&REQUIRED)?;
-    let build = Step::new("programs", "cargo build --workspace --bins");
+    let profile = if campaign.is_of_release { " --release" } else { "" };
+    let build = Step::new("programs", &format!("cargo build --workspace --bins{profile}"));
     if !build.run(&mut std::io::stdout())?.status.success() {
         return Ok(ExitCode::FAILURE);
     }
     let line = format!(
-        "cargo test --package otp-radiusd --test e2e -- --nocapture {}::",
+        "cargo test{profile} --package otp-radiusd --test e2e -- --nocapture {}::",
         campaign.name
     );
     let mut step = Step::new(campaign.name, &line).env(campaign.variable, count.to_string());

@@ -44,6 +44,9 @@ Commands:
   race [N]                         give N codes (default 10000) to two daemons at once, on PostgreSQL and on one file; appended, too
   clock [N]                        let the daemon's clock jump N times (default 1000), by libfaketime; appended, too
   reload [N]                       change the configuration N times (default 1000) under load; appended, too
+  malformed [N]                    send N packets (default 10000000) that are wrong in every way beside traffic that is valid;
+                                   appended, too
+  soak [SECONDS]                   let the daemon work for so long (default 1800) and see that nothing grows; appended, too
   disk [N]                         make the first N calls (default 60) of each kind to the disk fail, one in each run;
   sim [--seeds N] [--seed SEED] …  run the daemon on N seeds (default 10000) of an imagined world, or one of them twice;
                                    sim, crash, order and disk append what they saw to docs/reliability-ledger.csv

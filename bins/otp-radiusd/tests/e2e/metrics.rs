@@ -25,10 +25,15 @@ fn start(system: &System) -> (Daemon, SocketAddr) {
     let config = system.dir().join("otp-radiusd.toml");
     fs::write(&config, "[metrics]\nlisten = \"127.0.0.1:0\"\n").unwrap();
     let daemon = system.start_with(&["--config", config.to_str().unwrap()]);
+    let address = endpoint(&daemon);
+    (daemon, address)
+}
+
+/// Where a daemon has its metrics.
+pub fn endpoint(daemon: &Daemon) -> SocketAddr {
     let line = daemon.wait_for("metrics at http://");
     let address = line.split("http://").nth(1).unwrap().split('/').next().unwrap();
-    let address = address.parse().unwrap();
-    (daemon, address)
+    address.parse().unwrap()
 }
 
 fn ask(mut stream: impl Stream, path: &str) -> (u16, String) {
@@ -48,7 +53,7 @@ fn get(address: SocketAddr, path: &str) -> (u16, String) {
     ask(TcpStream::connect(address).unwrap(), path)
 }
 
-fn metrics(address: SocketAddr) -> String {
+pub fn metrics(address: SocketAddr) -> String {
     let (status, text) = get(address, "/metrics");
     assert_eq!(status, 200);
     text
@@ -71,6 +76,12 @@ fn sum(text: &str, name: &str, part: &str) -> f64 {
         .into_iter()
         .filter(|(key, _)| key.split('{').next() == Some(name) && key.contains(part));
     of_it.map(|(_, value)| value).sum()
+}
+
+/// The same of a counter.
+pub fn count(text: &str, name: &str, part: &str) -> u64 {
+    let count = sum(text, name, part).to_string();
+    count.parse().unwrap_or_else(|_| panic!("{name}: {count}"))
 }
 
 /// FreeRADIUS's client asks once; it is accepted.

@@ -54,6 +54,7 @@ pub(crate) async fn run(config: Config, passed: Passed, read: Read, log: &Log) -
         Arc::clone(&endpoints.health),
     ));
     let floods = spawn(tell_floods(Arc::clone(&radius)));
+    let usage = spawn(report_usage(Arc::clone(&radius)));
     let admin = admin.map(|socket| spawn(admin::serve(socket, reloader, endpoints.clone())));
     info!(
         state = %config.state_dir.display(),
@@ -81,7 +82,8 @@ pub(crate) async fn run(config: Config, passed: Passed, read: Read, log: &Log) -
     supervisor::stopping();
     // Whoever asks for metrics is told until the end that this daemon stops.
     let finished = live.serving.finish().await;
-    drop((admin, watch, attendance, floods, live.metrics));
+    drop((admin, watch, attendance, floods, usage, live.metrics));
+    write_usage(Arc::clone(&radius)).await;
     write_records(radius.service().store().clone()).await;
     radius.discards().summarise();
     info!("stopped");
@@ -95,6 +97,33 @@ async fn tell_floods(radius: Arc<Radius<Arc<Metrics>>>) {
     loop {
         windows.tick().await;
         radius.discards().tell_floods();
+    }
+}
+
+/// How often the store is told what came from clients: seldom enough to cost nothing, often enough to watch a client that is being
+/// set up.
+const USAGE: Duration = Duration::from_secs(10);
+
+/// Tells the store now and then what came from clients.
+async fn report_usage(radius: Arc<Radius<Arc<Metrics>>>) {
+    let mut windows = tokio::time::interval(USAGE);
+    windows.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        windows.tick().await;
+        write_usage(Arc::clone(&radius)).await;
+    }
+}
+
+/// Tells the store what came from clients since the last time.
+async fn write_usage(radius: Arc<Radius<Arc<Metrics>>>) {
+    let store = radius.service().store().clone();
+    let written = tokio::task::spawn_blocking(move || radius.usages().report(&store)).await;
+    if let Ok(Err(cause)) = written {
+        // Requests say so loudly; what was counted is kept for the next time.
+        debug!(
+            error = &cause as &dyn std::error::Error,
+            "what came from clients is not written yet"
+        );
     }
 }
 

@@ -141,7 +141,9 @@ impl Routes for Endpoints {
             "/metrics" => Response {
                 status: Status::Ok,
                 content_type: exposition::CONTENT_TYPE,
-                body: self.metrics.expose(self.service(), self.radius.discards()),
+                body: self
+                    .metrics
+                    .expose(self.service(), self.radius.discards(), self.radius.usages()),
             },
             // Whoever answers is alive.
             "/livez" => Response::text(Status::Ok, "ok"),

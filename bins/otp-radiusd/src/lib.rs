@@ -28,6 +28,7 @@ mod signals;
 mod supervisor;
 mod tls;
 mod transport;
+mod usage;
 
 use std::process::ExitCode;
 

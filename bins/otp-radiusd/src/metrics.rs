@@ -20,6 +20,7 @@ use otp_validation::{Reason, UnixTime};
 use crate::{
     exposition::{Exposition, Unit},
     report::{Decided, Discards, LogReporter, Reporter},
+    usage::Usages,
 };
 
 /// Counts everything, and lets the log have it.
@@ -127,7 +128,7 @@ impl Metrics {
     }
 
     /// Everything, for Prometheus.
-    pub(crate) fn expose(&self, service: &Service, discards: &Discards) -> String {
+    pub(crate) fn expose(&self, service: &Service, discards: &Discards, usages: &Usages) -> String {
         let mut text = Exposition::default();
         text.gauge("otp_radiusd_build_info", "The version that runs.")
             .sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
@@ -139,6 +140,7 @@ impl Metrics {
         self.expose_decisions(&mut text);
         self.expose_times(&mut text);
         self.expose_packets(&mut text, discards);
+        expose_usage(&mut text, usages);
         self.expose_connections(&mut text);
         expose_service(&mut text, service);
         expose_store(&mut text, service);
@@ -257,6 +259,19 @@ impl Metrics {
             }
         }
     }
+}
+
+fn expose_usage(text: &mut Exposition, usages: &Usages) {
+    text.counter(
+        "otp_radiusd_old_secret_packets_total",
+        "Packets that the secret of before proved: a client that has not been given its new one yet.",
+    );
+    usages.each(|client, usage| {
+        let count = usage.of_old_secret();
+        if count > 0 {
+            text.sample(&[("client", client)], count);
+        }
+    });
 }
 
 /// The transports that have connections.

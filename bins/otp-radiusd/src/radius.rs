@@ -9,8 +9,11 @@ use std::{
     time::Duration,
 };
 
-use krad::{AttributeType, Code, MessageAuthenticatorRule, ReplyStyle, SharedSecret, radius11::Version};
-use krad_tokio::{AccessRequest, Answer, ClientTerms, Discard, Peer, RadiusService};
+use krad::{
+    AttributeType, Code, MessageAuthenticatorRule, ReplyStyle, Request as Packet, SharedSecret,
+    radius11::Version,
+};
+use krad_tokio::{AccessRequest, Answer, ClientTerms, Discard, Peer, Proof, RadiusService};
 use otp_service::{Origin, Outcome, Request, Service};
 use otp_store::{
     AccountStore, ClientRecord, ClientSource, MessageAuthenticatorRule as StoredRule, Source, Store,
@@ -24,6 +27,7 @@ use crate::{
     reply::accept,
     report::{Decided, Discards, Reporter},
     tls::CertificateRules,
+    usage::{Usage, Usages},
 };
 
 /// The client whose requests arrive on the UNIX sockets; `otpctl init` makes it.
@@ -37,6 +41,7 @@ pub struct Radius<R, S = Store> {
     reporter: R,
     discards: Discards,
     clients: Clients,
+    usages: Usages,
     tls_terms: ClientTerms,
     certificate_rules: RwLock<Arc<CertificateRules>>,
     /// Number of the next request.
@@ -49,6 +54,7 @@ impl<R: Reporter, S: AccountStore> Radius<R, S> {
     /// Answers from `service`; `run` is drawn by lot for every run of the program.
     pub fn new(service: Service<S>, reporter: R, run: u32) -> Self {
         Self {
+            usages: Usages::new(service.now()),
             service,
             reporter,
             discards: Discards::default(),
@@ -102,6 +108,11 @@ impl<R: Reporter, S: AccountStore> Radius<R, S> {
 
     pub(crate) fn discards(&self) -> &Discards {
         &self.discards
+    }
+
+    /// What has come from each client.
+    pub(crate) fn usages(&self) -> &Usages {
+        &self.usages
     }
 
     /// Validates before the deadline, or rejects.
@@ -209,13 +220,26 @@ pub enum RadiusClient {
         reject_delay: Duration,
         /// What it is told with every acceptance; `None` at the KDC's socket, where that is nothing at all.
         reply: Option<ReplyAttributes>,
+        /// What has come from it.
+        usage: ClientFigures,
     },
     /// Whoever is at the UNIX socket while the store cannot say. A KDC that hears nothing waits for seconds, so it is
     /// told no.
     Refused(Reason),
 }
 
+/// What has come from a client, for administrators.
+#[derive(Debug, Default)]
+pub struct ClientFigures(Arc<Usage>);
+
 impl RadiusClient {
+    fn usage(&self) -> Option<&Usage> {
+        match self {
+            Self::Known { usage, .. } => Some(&usage.0),
+            Self::Refused(_) => None,
+        }
+    }
+
     fn name(&self) -> &str {
         match self {
             Self::Known { policy, .. } => &policy.name,
@@ -238,13 +262,17 @@ impl RadiusClient {
     }
 }
 
-/// How the packets of a stored client are to be treated while `rule` holds.
-fn terms(record: &ClientRecord, rule: StoredRule) -> (ClientTerms, Arc<RadiusClient>) {
+/// How the packets of a stored client are to be treated while this holds of its rules.
+fn terms(record: &ClientRecord, holding: Holding, usage: Arc<Usage>) -> (ClientTerms, Arc<RadiusClient>) {
     let mut terms = match &record.secret {
         None => ClientTerms::kdc_socket(),
         Some(secret) => ClientTerms::network(SharedSecret::new(secret.expose())),
     };
-    if record.secret.is_some() && rule == StoredRule::IfPresent {
+    let old = record.old_secret.as_ref().filter(|_| holding.old_secret);
+    terms.old_secret = old
+        .and_then(|old| old.secret.as_ref())
+        .map(|secret| SharedSecret::new(secret.expose()));
+    if record.secret.is_some() && holding.message_authenticator == StoredRule::IfPresent {
         // Proxy-State without Message-Authenticator is what the forgery needs (CVE-2024-3596).
         terms.message_authenticator = MessageAuthenticatorRule::IfPresent {
             limit_proxy_state: true,
@@ -258,6 +286,7 @@ fn terms(record: &ClientRecord, rule: StoredRule) -> (ClientTerms, Arc<RadiusCli
             policy: record.policy(),
             reject_delay: record.reject_delay,
             reply: (record.source != ClientSource::Unix).then(|| record.reply.clone()),
+            usage: ClientFigures(usage),
         }),
     )
 }
@@ -270,31 +299,47 @@ type Treatment = (ClientTerms, Arc<RadiusClient>);
 #[derive(Default)]
 struct Clients(RwLock<HashMap<ClientId, Prepared>>);
 
-/// What was made of a record while a rule for Message-Authenticator held.
+/// What was made of a record while this held.
 struct Prepared {
     record: Arc<ClientRecord>,
-    rule: StoredRule,
+    holding: Holding,
     treatment: Treatment,
 }
 
+/// What holds of the rules of a client that end by themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Holding {
+    message_authenticator: StoredRule,
+    old_secret: bool,
+}
+
+impl Holding {
+    fn at(record: &ClientRecord, now: UnixTime) -> Self {
+        Self {
+            message_authenticator: record.message_authenticator.at(now),
+            old_secret: record.old_secret.as_ref().is_some_and(|old| old.holds(now)),
+        }
+    }
+}
+
 impl Clients {
-    fn treatment(&self, record: Arc<ClientRecord>, now: UnixTime) -> Treatment {
-        let rule = record.message_authenticator.at(now);
+    fn treatment(&self, record: Arc<ClientRecord>, now: UnixTime, usages: &Usages) -> Treatment {
+        let holding = Holding::at(&record, now);
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(prepared) = known
             .get(&record.id)
-            .filter(|known| Arc::ptr_eq(&known.record, &record) && known.rule == rule)
+            .filter(|known| Arc::ptr_eq(&known.record, &record) && known.holding == holding)
         {
             return prepared.treatment.clone();
         }
         drop(known);
-        let treatment = terms(&record, rule);
+        let treatment = terms(&record, holding, usages.of(record.id, &record.name));
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         // A record that the store has let go of was changed or removed: its secret must not stay behind.
         known.retain(|_, prepared| Arc::strong_count(&prepared.record) > 1);
         let prepared = Prepared {
             record: Arc::clone(&record),
-            rule,
+            holding,
             treatment: treatment.clone(),
         };
         known.insert(record.id, prepared);
@@ -313,7 +358,7 @@ impl<R: Reporter, S: AccountStore> RadiusService for Radius<R, S> {
         let refused = match self.service.store().client_for(&source).await {
             Ok(Some(record)) if !self.is_permitted(peer, &record.name) => return None,
             Ok(Some(record)) => {
-                let (terms, client) = self.clients.treatment(record, self.service.now());
+                let (terms, client) = self.clients.treatment(record, self.service.now(), &self.usages);
                 // The connection is what makes a client on TLS authentic; its secret is for other transports.
                 let is_tls = matches!(peer, Peer::Tls { .. });
                 return Some((if is_tls { self.tls_terms.clone() } else { terms }, client));
@@ -361,6 +406,12 @@ impl<R: Reporter, S: AccountStore> RadiusService for Radius<R, S> {
         }
     }
 
+    fn authenticated(&self, peer: &Peer, client: &RadiusClient, request: Packet<'_>, proof: Proof) {
+        if let Some(usage) = client.usage() {
+            usage.authentic(peer, request, proof, self.service.now());
+        }
+    }
+
     /// While the store does not commit, Status-Server stays unanswered, so that a client asks another server.
     fn is_available(&self) -> bool {
         self.service.is_available()
@@ -383,14 +434,18 @@ impl<R: Reporter, S: AccountStore> RadiusService for Radius<R, S> {
     }
 
     fn discarded(&self, peer: &Peer, client: Option<&RadiusClient>, cause: &Discard) {
+        let now = self.service.now();
+        if let Some(usage) = client.and_then(RadiusClient::usage) {
+            usage.discarded(cause, now);
+        }
         self.discards
-            .count(peer, client.map(RadiusClient::name), cause, self.service.now());
+            .count(peer, client.map(RadiusClient::name), cause, now);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use otp_store::ClientSecret;
+    use otp_store::{ClientSecret, OldSecret};
 
     use super::*;
 
@@ -401,6 +456,7 @@ mod tests {
             enabled: true,
             source: ClientSource::Network("192.0.2.1/32".parse().unwrap()),
             secret: Some(ClientSecret::new(secret.to_vec())),
+            old_secret: None,
             message_authenticator: StoredRule::Required,
             grammar: None,
             repeat_grace: 0,
@@ -412,15 +468,15 @@ mod tests {
 
     #[test]
     fn a_client_is_prepared_once_until_it_is_changed() {
-        let clients = Clients::default();
+        let (clients, usages) = (Clients::default(), Usages::new(UnixTime(0)));
         let (vpn, wifi) = (record(1, b"the first secret"), record(2, b"another"));
-        let (_, first) = clients.treatment(Arc::clone(&vpn), UnixTime(0));
-        clients.treatment(Arc::clone(&wifi), UnixTime(0));
-        let (_, again) = clients.treatment(Arc::clone(&vpn), UnixTime(0));
+        let (_, first) = clients.treatment(Arc::clone(&vpn), UnixTime(0), &usages);
+        clients.treatment(Arc::clone(&wifi), UnixTime(0), &usages);
+        let (_, again) = clients.treatment(Arc::clone(&vpn), UnixTime(0), &usages);
         assert!(Arc::ptr_eq(&first, &again));
 
         let changed = record(1, b"the second one, longer");
-        let (terms, other) = clients.treatment(Arc::clone(&changed), UnixTime(0));
+        let (terms, other) = clients.treatment(Arc::clone(&changed), UnixTime(0), &usages);
         assert!(!Arc::ptr_eq(&first, &other));
         assert_eq!(terms.secret.len(), b"the second one, longer".len());
         assert_eq!(
@@ -433,13 +489,13 @@ mod tests {
 
     #[test]
     fn an_exemption_ends_by_itself() {
-        let clients = Clients::default();
+        let (clients, usages) = (Clients::default(), Usages::new(UnixTime(0)));
         let old = Arc::new(ClientRecord {
             message_authenticator: StoredRule::OffUntil(UnixTime(100)),
             ..(*record(1, b"a secret")).clone()
         });
         let rule = |now| {
-            let (terms, _) = clients.treatment(Arc::clone(&old), UnixTime(now));
+            let (terms, _) = clients.treatment(Arc::clone(&old), UnixTime(now), &usages);
             (terms.message_authenticator, terms.reply_style)
         };
         let exempt = MessageAuthenticatorRule::IfPresent {
@@ -454,15 +510,34 @@ mod tests {
     }
 
     #[test]
+    fn an_old_secret_ends_by_itself() {
+        let (clients, usages) = (Clients::default(), Usages::new(UnixTime(0)));
+        let rotated = Arc::new(ClientRecord {
+            old_secret: Some(OldSecret {
+                secret: Some(ClientSecret::new(b"the old one".to_vec())),
+                since: UnixTime(50),
+                until: UnixTime(100),
+            }),
+            ..(*record(1, b"the new secret")).clone()
+        });
+        let old_secret = |now| {
+            let (terms, _) = clients.treatment(Arc::clone(&rotated), UnixTime(now), &usages);
+            terms.old_secret.map(|old| old.len())
+        };
+        assert_eq!(old_secret(99), Some(b"the old one".len()));
+        assert_eq!(old_secret(100), None);
+    }
+
+    #[test]
     fn secrets_of_removed_clients_are_let_go() {
-        let clients = Clients::default();
+        let (clients, usages) = (Clients::default(), Usages::new(UnixTime(0)));
         let weak = {
             let removed = record(1, b"a secret");
-            clients.treatment(Arc::clone(&removed), UnixTime(0));
+            clients.treatment(Arc::clone(&removed), UnixTime(0), &usages);
             Arc::downgrade(&removed)
         };
         assert!(weak.upgrade().is_some());
-        clients.treatment(record(2, b"another"), UnixTime(0));
+        clients.treatment(record(2, b"another"), UnixTime(0), &usages);
         assert!(weak.upgrade().is_none());
     }
 }

@@ -207,6 +207,8 @@ pub(crate) struct ClientView {
     pub(crate) message_authenticator: &'static str,
     /// Until when it may be missing, if that has an end.
     pub(crate) message_authenticator_until: Option<u64>,
+    /// Until when the secret of before holds beside the present one, if there is one.
+    pub(crate) old_secret_until: Option<u64>,
     /// What every Access-Accept carries, besides the user's own.
     pub(crate) reply: Vec<ReplyView>,
     pub(crate) created_at: u64,
@@ -229,6 +231,7 @@ impl ClientView {
                 MessageAuthenticatorRule::OffUntil(end) => Some(end.0),
                 _ => None,
             },
+            old_secret_until: client.old_secret.as_ref().map(|old| old.until.0),
             reply: ReplyView::all(client.reply.iter()),
             created_at: client.created_at.0,
         }

@@ -11,12 +11,14 @@ use std::{
 };
 
 use arc_swap::Guard;
-use krad::{Code, EncodeError, Packet, ReplyStyle, RequestAuthenticator, RequestBuf, radius11::Version};
+use krad::{
+    Code, EncodeError, Packet, ReplyStyle, RequestAuthenticator, RequestBuf, VerifyError, radius11::Version,
+};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use zeroize::Zeroizing;
 
 use crate::{
-    AccessRequest, Answer, ClientTerms, Discard, LiveSettings, Peer, RadiusService, Settings,
+    AccessRequest, Answer, ClientTerms, Discard, LiveSettings, Peer, Proof, RadiusService, Settings,
     duplicates::{Admission, DuplicateTable},
     settings::after,
     sync::{Mutex, MutexGuard},
@@ -94,11 +96,15 @@ impl<S: RadiusService, K: Hash + Eq + Clone> Exchange<S, K> {
             Ok(found) => found,
             Err(cause) => return self.silence(&peer, None, cause),
         };
-        let request = match authenticate(&octets, self.version, &terms) {
-            Ok(request) => request,
+        let (request, proof) = match authenticate(&octets, self.version, &terms) {
+            Ok(authentic) => authentic,
             Err(cause) => return self.silence(&peer, Some(&client), cause),
         };
         drop(octets);
+        guarded(|| {
+            self.service
+                .authenticated(&peer, &client, request.as_request(), proof);
+        });
         if request.as_request().code() == Code::STATUS_SERVER {
             return self.answer_status_server(&peer, &client, &request);
         }
@@ -211,13 +217,28 @@ pub(crate) fn discard<S: RadiusService>(
     guarded(|| service.discarded(peer, client, &cause));
 }
 
-fn authenticate(octets: &[u8], version: Version, terms: &ClientTerms) -> Result<RequestBuf, Discard> {
+fn authenticate(
+    octets: &[u8],
+    version: Version,
+    terms: &ClientTerms,
+) -> Result<(RequestBuf, Proof), Discard> {
     let packet = Packet::decode(octets)?;
-    let request = match version {
-        Version::Historic => packet.authenticate(&terms.secret, terms.message_authenticator)?,
-        Version::Radius11 => packet.authenticated_by_tls()?,
+    if version == Version::Radius11 {
+        return Ok((packet.authenticated_by_tls()?.to_buf(), Proof::NothingInIt));
+    }
+    let rule = terms.message_authenticator;
+    let (request, proof) = match (packet.authenticate(&terms.secret, rule), &terms.old_secret) {
+        (Err(VerifyError::WrongMessageAuthenticator), Some(old)) => {
+            (packet.authenticate(old, rule)?, Proof::OldSecret)
+        }
+        (verified, _) => (verified?, Proof::Secret),
     };
-    Ok(request.to_buf())
+    let proof = if request.has_message_authenticator() {
+        proof
+    } else {
+        Proof::NothingInIt
+    };
+    Ok((request.to_buf(), proof))
 }
 
 /// Encodes an answer; one that cannot be encoded becomes a bare Access-Reject.

@@ -38,7 +38,7 @@ mod unix_socket;
 pub use connection::serve_stream;
 pub use discard::{Discard, HandshakeFailure};
 pub use peer::Peer;
-pub use service::{AccessRequest, Answer, ClientTerms, RadiusService};
+pub use service::{AccessRequest, Answer, ClientTerms, Proof, RadiusService};
 pub use settings::{LiveSettings, Settings};
 pub use tcp::{bind_tcp, serve_tcp};
 pub use tls::{

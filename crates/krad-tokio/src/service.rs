@@ -36,6 +36,12 @@ pub trait RadiusService: Send + Sync + 'static {
         client: Arc<Self::Client>,
     ) -> impl Future<Output = Answer> + Send;
 
+    /// A packet of `client` is authentic, and this is what proved it. It may be a duplicate or a Status-Server, which
+    /// [`respond`](Self::respond) never sees. Does nothing by default.
+    fn authenticated(&self, peer: &Peer, client: &Self::Client, request: Request<'_>, proof: Proof) {
+        let _ = (peer, client, request, proof);
+    }
+
     /// A packet was discarded, or a connection closed; `client` if it was known by then.
     fn discarded(&self, peer: &Peer, client: Option<&Self::Client>, cause: &Discard);
 
@@ -66,11 +72,28 @@ pub trait RadiusService: Send + Sync + 'static {
     }
 }
 
+/// What proved that a packet is authentic, as far as anything did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// A Message-Authenticator that was made with [`ClientTerms::secret`].
+    Secret,
+    /// A Message-Authenticator that was made with [`ClientTerms::old_secret`].
+    OldSecret,
+    /// Nothing in the packet: its terms ask for no Message-Authenticator, or the connection is the proof (RADIUS/1.1).
+    NothingInIt,
+}
+
 /// How to treat the packets of a client.
 #[derive(Debug, Clone)]
 pub struct ClientTerms {
     /// The secret shared with the client.
     pub secret: SharedSecret,
+    /// A secret of before, for packets whose Message-Authenticator the present one did not make: while a client is moved to
+    /// another secret, both hold. The reply is made with the one that proved the request.
+    ///
+    /// A request without Message-Authenticator says nothing about its secret. It is read with the present one, so have
+    /// [`message_authenticator`](Self::message_authenticator) required along with this.
+    pub old_secret: Option<SharedSecret>,
     /// What to require of its requests.
     pub message_authenticator: MessageAuthenticatorRule,
     /// What its replies look like.
@@ -83,6 +106,7 @@ impl ClientTerms {
     pub const fn network(secret: SharedSecret) -> Self {
         Self {
             secret,
+            old_secret: None,
             message_authenticator: MessageAuthenticatorRule::Required,
             reply_style: ReplyStyle::Network,
         }
@@ -94,6 +118,7 @@ impl ClientTerms {
     pub fn tls() -> Self {
         Self {
             secret: SharedSecret::new(RADSEC),
+            old_secret: None,
             message_authenticator: MessageAuthenticatorRule::IfPresent {
                 limit_proxy_state: false,
             },
@@ -106,6 +131,7 @@ impl ClientTerms {
     pub fn kdc_socket() -> Self {
         Self {
             secret: SharedSecret::empty(),
+            old_secret: None,
             message_authenticator: MessageAuthenticatorRule::IfPresent {
                 limit_proxy_state: true,
             },

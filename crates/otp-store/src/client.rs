@@ -5,41 +5,19 @@ use std::{fmt, net::IpAddr, str::FromStr, time::Duration};
 use ipnet::{IpNet, Ipv4Net};
 use otp_validation::{Client, ClientId, Grammar, ReplyAttributes, UnixTime};
 use rand::CryptoRng;
-use zeroize::Zeroizing;
 
 use crate::{
-    Kind, Store, StoreError,
+    ClientSecret, Kind, Store, StoreError,
     audit::Deed,
+    client_secret::{self, OldSecret},
     error::Fault,
     reply,
     seal::{Place, Sealed},
     sql::{Row, Sql, values},
     store::Secrets,
     user::stored_grammar,
-    value::{Uid, check_name, random_uid, time, unix_time, unsigned},
+    value::{check_name, random_uid, time, unix_time, unsigned},
 };
-
-/// The secret that a RADIUS client and this server share. Its octets are wiped when it is dropped.
-#[derive(Clone)]
-pub struct ClientSecret(Zeroizing<Vec<u8>>);
-
-impl ClientSecret {
-    /// Takes the octets of the secret.
-    pub fn new(octets: Vec<u8>) -> Self {
-        Self(Zeroizing::new(octets))
-    }
-
-    /// The octets, for whoever has to compute with them or was asked to show them.
-    pub fn expose(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for ClientSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ClientSecret(..)")
-    }
-}
 
 /// Where a client's requests come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,6 +157,8 @@ pub struct ClientRecord {
     /// The shared secret: there for a network when the record comes from [`Store::client_for`]; administrators ask for it by
     /// [`Store::client_secret`].
     pub secret: Option<ClientSecret>,
+    /// The secret before this one, while both hold.
+    pub old_secret: Option<OldSecret>,
     /// Whether its requests must carry a Message-Authenticator.
     pub message_authenticator: MessageAuthenticatorRule,
     /// How credentials through this client are composed, whatever the user's own setting is.
@@ -258,22 +238,6 @@ impl Store {
         })
     }
 
-    /// The shared secret of a client, `None` for a UNIX listener.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::NotFound`], [`StoreError::Unsealable`], or whatever keeps the store from reading.
-    pub fn client_secret(&self, name: &str) -> Result<Option<ClientSecret>, StoreError> {
-        self.read("reading a client's secret", |transaction| {
-            let mut found = None;
-            each(transaction, Some(name), |row| {
-                found = Some(open_secret(row, self.secrets())?);
-                Ok(())
-            })?;
-            found.ok_or_else(|| not_found(name))
-        })
-    }
-
     /// Removes a client and its secret.
     ///
     /// # Errors
@@ -281,6 +245,10 @@ impl Store {
     /// [`StoreError::NotFound`], or whatever keeps the store from writing.
     pub fn remove_client(&self, name: &str) -> Result<(), StoreError> {
         self.administer("removing a client", |transaction| {
+            transaction.execute(
+                "DELETE FROM client_usage WHERE client_id IN (SELECT id FROM clients WHERE name = ?1)",
+                values![name],
+            )?;
             let rows = transaction.execute("DELETE FROM clients WHERE name = ?1", values![name])?;
             changed(transaction, name, rows)?;
             self.log(transaction, &Deed::on_client("client-removed", name))
@@ -420,14 +388,14 @@ pub(crate) fn each(
 ) -> Result<(), Fault> {
     transaction.each(
         "SELECT id, uid, name, enabled, network, secret_sealed, message_authenticator, grammar, repeat_grace,
-                reject_delay_ms, reply_attributes, created_at
+                reject_delay_ms, reply_attributes, created_at, old_secret_sealed, old_secret_since, old_secret_until
          FROM clients WHERE CAST(?1 AS TEXT) IS NULL OR name = ?1 ORDER BY name",
         values![name],
         visit,
     )
 }
 
-/// The record in `row`, without its secret.
+/// The record in `row`, without its secrets.
 pub(crate) fn read_record(row: &Row<'_>) -> Result<ClientRecord, Fault> {
     let name: String = row.get("name")?;
     let damaged = |what: &str| StoreError::corrupt(format!("client {name}: {what}"));
@@ -444,6 +412,7 @@ pub(crate) fn read_record(row: &Row<'_>) -> Result<ClientRecord, Fault> {
         enabled: row.get("enabled")?,
         source,
         secret: None,
+        old_secret: client_secret::read_old(row)?,
         message_authenticator,
         grammar: stored_grammar(row.get("grammar")?)?,
         repeat_grace: row.get("repeat_grace")?,
@@ -455,24 +424,4 @@ pub(crate) fn read_record(row: &Row<'_>) -> Result<ClientRecord, Fault> {
         created_at: unix_time("created_at of a client", row.get("created_at")?)?,
         name,
     })
-}
-
-/// The secret of the client in `row`: there is one if, and only if, it is a network's.
-pub(crate) fn open_secret(row: &Row<'_>, secrets: &Secrets) -> Result<Option<ClientSecret>, Fault> {
-    let uid: Uid = row.get("uid")?;
-    let network: Option<String> = row.get("network")?;
-    let record: Option<Vec<u8>> = row.get("secret_sealed")?;
-    let opened = match (network, record) {
-        (None, None) => return Ok(None),
-        (Some(_), Some(record)) => secrets.open(&record, Place::of(Sealed::ClientSecret, &uid))?,
-        _ => None,
-    };
-    match opened {
-        Some(octets) => Ok(Some(ClientSecret(octets))),
-        None => Err(StoreError::Unsealable {
-            kind: Kind::Client,
-            name: row.get("name")?,
-        }
-        .into()),
-    }
 }

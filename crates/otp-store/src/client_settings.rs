@@ -69,15 +69,27 @@ impl Store {
             let mut found = None;
             each(transaction, Some(name), |row| {
                 let record = read_record(row)?;
-                found = Some((record.id, record.source, record.settings()));
+                found = Some((
+                    record.id,
+                    record.source,
+                    record.old_secret.is_some(),
+                    record.settings(),
+                ));
                 Ok(())
             })?;
-            let (id, source, mut settings) = found.ok_or_else(|| not_found(name))?;
+            let (id, source, has_old_secret, mut settings) = found.ok_or_else(|| not_found(name))?;
             change(&mut settings);
             if source == ClientSource::Unix && settings.grammar == Some(Grammar::Challenge) {
                 return Err(StoreError::Invalid {
                     what: "the grammar of a client on a UNIX socket",
                     why: "cannot be \"challenge\": a KDC cannot ask its user",
+                }
+                .into());
+            }
+            if has_old_secret && settings.message_authenticator != MessageAuthenticatorRule::Required {
+                return Err(StoreError::Invalid {
+                    what: "the rule for Message-Authenticator of this client",
+                    why: "stays \"required\" while its secret is being rotated: finish that first",
                 }
                 .into());
             }

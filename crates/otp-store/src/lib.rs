@@ -11,7 +11,8 @@
 //! | [`Ask`], [`Basis`] | what a State says |
 //! | [`NewUser`], [`UserRecord`] | users |
 //! | [`NewToken`], [`TokenRecord`], [`MissingUsers`] | tokens |
-//! | [`NewClient`], [`ClientRecord`], [`ClientSource`], [`ClientSecret`], [`ClientSettings`], [`MessageAuthenticatorRule`], [`Source`] | who may ask, and how they are found |
+//! | [`NewClient`], [`ClientRecord`], [`ClientSource`], [`ClientSecret`], [`OldSecret`], [`ClientSettings`], [`MessageAuthenticatorRule`], [`Source`] | who may ask, and how they are found |
+//! | [`ClientUsage`], [`UsageReport`], [`Seen`] | what has come from clients |
 //! | [`DatabaseStatus`], [`DatabaseEngine`], [`Replication`], [`Standby`] | what keeps the rows, and how well |
 //! | [`AccountStore`], [`Snapshot`], [`Freshness`] | what a service asks of a store: of this one, or of another |
 //! | [`Record`], [`DecisionFacts`], [`Spent`], [`FailureFacts`] | what the audit trail keeps of a decision |
@@ -36,7 +37,9 @@ mod backup;
 )]
 mod cache;
 mod client;
+mod client_secret;
 mod client_settings;
+mod client_usage;
 mod commit;
 mod digest;
 mod engine;
@@ -71,8 +74,10 @@ pub use audit::{
     Record, Spent, Verification,
 };
 pub use backup::{BackupError, BackupProgress, BackupSummary, RestoreOptions, Restored};
-pub use client::{ClientRecord, ClientSecret, ClientSource, MessageAuthenticatorRule, NewClient};
+pub use client::{ClientRecord, ClientSource, MessageAuthenticatorRule, NewClient};
+pub use client_secret::{ClientSecret, OldSecret};
 pub use client_settings::ClientSettings;
+pub use client_usage::{ClientUsage, Seen, UsageReport};
 pub use commit::{Accept, Commit};
 pub use digest::Digests;
 pub use error::{EngineError, Kind, StoreError};

@@ -139,6 +139,7 @@ impl Model {
             enabled: true,
             source: client.source,
             secret: client.secret.clone(),
+            old_secret: None,
             message_authenticator: client.message_authenticator,
             grammar: client.grammar,
             repeat_grace: client.repeat_grace,

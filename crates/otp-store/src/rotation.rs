@@ -300,6 +300,15 @@ const TABLES: &[Table] = &[
         owner: "r.uid",
         name: "r.name",
     },
+    Table {
+        kind: Kind::Client,
+        sealed: Sealed::OldClientSecret,
+        table: "clients",
+        column: "old_secret_sealed",
+        from: "clients r",
+        owner: "r.uid",
+        name: "r.name",
+    },
 ];
 
 impl Table {

@@ -12,7 +12,8 @@ use tokio::time::Instant;
 
 use crate::{
     ClientRecord, ClientSource, Store, StoreError,
-    client::{canonical_address, each, open_secret, read_record},
+    client::{canonical_address, each, read_record},
+    client_secret::open,
     error::Fault,
     sql::{Sql, values},
     store::Secrets,
@@ -142,11 +143,8 @@ impl Table {
         };
         each(transaction, None, |row| {
             let record = read_record(row)?;
-            let entry = match open_secret(row, secrets) {
-                Ok(secret) => Ok(ClientRecord {
-                    secret,
-                    ..record.clone()
-                }),
+            let entry = match open(row, secrets, record.clone()) {
+                Ok(opened) => Ok(opened),
                 Err(Fault::Store(error)) => Err(error),
                 Err(fault) => return Err(fault),
             };

@@ -46,6 +46,7 @@ pub(crate) enum Sealed {
     TokenKey,
     Password,
     ClientSecret,
+    OldClientSecret,
 }
 
 impl Sealed {
@@ -55,6 +56,7 @@ impl Sealed {
             Self::TokenKey => 2,
             Self::Password => 3,
             Self::ClientSecret => 4,
+            Self::OldClientSecret => 5,
         }
     }
 }

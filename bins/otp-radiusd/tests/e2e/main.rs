@@ -44,6 +44,7 @@ mod realm;
 mod reload;
 mod reply;
 mod responder;
+mod rotation;
 mod secrets;
 mod shared;
 mod small_disk;

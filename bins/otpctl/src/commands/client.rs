@@ -7,11 +7,13 @@ use otp_store::{
     ClientRecord, ClientSecret, ClientSettings, ClientSource, MessageAuthenticatorRule, NewClient, Store,
 };
 use otp_validation::Grammar;
-use serde::Serialize;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::client_secret::{ask_secret, generate_secret};
+use super::{
+    client_report::{Report, UsageView},
+    client_secret::{Added, ChangeSecret, ask_secret, generate_secret},
+};
 use crate::{
     Exit,
     context::Context,
@@ -30,6 +32,8 @@ pub(crate) enum Command {
     List(List),
     Show(Show),
     Set(Set),
+    Secret(ChangeSecret),
+    Report(Report),
     Disable(Disable),
     Enable(Enable),
     Rm(Rm),
@@ -42,6 +46,8 @@ impl Command {
             Self::List(command) => command.run(context),
             Self::Show(command) => command.run(context),
             Self::Set(command) => command.run(context),
+            Self::Secret(command) => command.run(context),
+            Self::Report(command) => command.run(context),
             Self::Disable(Disable { names }) => set_enabled(names, false, context),
             Self::Enable(Enable { names }) => set_enabled(names, true, context),
             Self::Rm(command) => command.run(context),
@@ -151,14 +157,6 @@ impl Add {
     }
 }
 
-/// The result; the secret is borrowed, so that it is not copied once more.
-#[derive(Serialize)]
-struct Added<'a> {
-    client: &'a ClientView,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    secret: Option<&'a str>,
-}
-
 /// List the clients.
 #[derive(Debug, clap::Args)]
 pub(crate) struct List {}
@@ -220,6 +218,8 @@ impl Show {
             ("reply", listed(&client.reply)),
             ("added", ago(record.created_at, context.now())),
         ];
+        let usage = UsageView::new(&record, &store.client_usage()?, context.now());
+        lines.extend(usage.lines(context.now()));
         if self.reveal_secret {
             let none = || "none: a UNIX socket needs none".to_owned();
             lines.push((
@@ -227,7 +227,7 @@ impl Show {
                 revealed.as_ref().map_or_else(none, |secret| secret.to_string()),
             ));
         }
-        let mut value = json!({ "client": client });
+        let mut value = json!({ "client": client, "usage": usage });
         if self.reveal_secret
             && let Some(object) = value.as_object_mut()
         {
@@ -241,7 +241,7 @@ impl Show {
     }
 }
 
-/// Change the settings of a client; its secret and address stay.
+/// Change the settings of a client; its address stays, and `otpctl client secret` changes its secret.
 #[derive(Debug, clap::Args)]
 #[command(
     group = clap::ArgGroup::new("change").required(true).multiple(true),

@@ -4,6 +4,7 @@ pub(crate) mod audit;
 pub(crate) mod auth;
 pub(crate) mod backup;
 pub(crate) mod client;
+mod client_report;
 mod client_secret;
 pub(crate) mod db;
 pub(crate) mod generate;

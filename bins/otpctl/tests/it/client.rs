@@ -324,3 +324,104 @@ fn an_exemption_has_an_end_if_it_is_given_one() {
         serde_json::Value::Null
     );
 }
+
+#[test]
+fn a_secret_is_rotated_in_two_steps() {
+    let state = State::new();
+    let first = state.json(["client", "add", "vpn", "--address", "192.0.2.1"]);
+    let rotated = state.run(["client", "secret", "vpn", "--rotate"]).ok();
+    let second = rotated.stdout.trim_end();
+    assert_eq!(rotated.stdout, format!("{second}\n"), "alone");
+    assert!(second.len() == 52 && first["secret"] != second, "{second}");
+    assert!(rotated.stderr.contains("otpctl client secret vpn --finish") && !rotated.stderr.contains(second));
+
+    let shown = state.run(["client", "show", "vpn", "--reveal-secret"]).ok();
+    for line in ["old secret last used", "holds until", "never", second] {
+        assert!(shown.stdout.contains(line), "{line}: {}", shown.stdout);
+    }
+    state
+        .run(["client", "secret", "vpn", "--rotate"])
+        .exits(3)
+        .says("is being rotated already")
+        .says("otpctl client secret vpn --finish");
+    state
+        .run([
+            "client",
+            "set",
+            "vpn",
+            "--dangerous-allow-missing-message-authenticator",
+        ])
+        .exits(4)
+        .says("while its secret is being rotated");
+    let finished = state.json(["client", "secret", "vpn", "--finish"]);
+    assert_eq!(finished["client"]["old_secret_until"], serde_json::Value::Null);
+    state
+        .run(["client", "secret", "vpn", "--finish"])
+        .exits(3)
+        .says("is not being rotated");
+    assert_eq!(
+        state.json(["client", "show", "vpn", "--reveal-secret"])["secret"],
+        second
+    );
+    let deeds = state.run(["audit"]).ok().stdout;
+    for deed in ["client-secret-rotated", "client-secret-finished"] {
+        assert!(deeds.contains(deed), "{deed}: {deeds}");
+    }
+    assert!(!deeds.contains(second));
+}
+
+#[test]
+fn a_rotation_needs_what_tells_two_secrets_apart() {
+    let state = State::new();
+    let exempt = "--dangerous-allow-missing-message-authenticator";
+    state
+        .run(["client", "add", "old-nas", "--address", "192.0.2.1", exempt])
+        .ok();
+    state
+        .run(["client", "secret", "old-nas", "--rotate"])
+        .exits(3)
+        .says("nothing else in them tells two secrets apart")
+        .says("--require-message-authenticator")
+        .says("--replace");
+    let chosen = "chosen by somebody\n";
+    state
+        .run_with(["client", "secret", "old-nas", "--replace", "--secret"], chosen)
+        .ok()
+        .prints("Changed the secret of client old-nas");
+    let shown = state.json(["client", "show", "old-nas", "--reveal-secret"]);
+    assert_eq!(shown["secret"], "chosen by somebody");
+    state
+        .run(["client", "secret", "kdc", "--rotate"])
+        .exits(2)
+        .says("needs no secret");
+    state
+        .run(["client", "secret", "old-nas", "--rotate", "--for", "2001-01-01"])
+        .exits(2)
+        .says("not in the future");
+    state.run(["client", "secret", "old-nas"]).exits(2);
+    state
+        .run(["client", "secret", "old-nas", "--rotate", "--finish"])
+        .exits(2);
+    state
+        .run(["client", "secret", "old-nas", "--finish", "--secret"])
+        .exits(2);
+}
+
+#[test]
+fn a_report_says_what_to_do_next() {
+    let state = State::new();
+    state.run(["client", "add", "vpn", "--address", "192.0.2.1"]).ok();
+    let report = state.run(["client", "report"]).ok();
+    assert!(
+        report.stdout.contains("vpn: nothing has come from it yet"),
+        "{}",
+        report.stdout
+    );
+    let value = state.json(["client", "report", "vpn"]);
+    assert_eq!(value["clients"][0]["requests"], 0);
+    assert_eq!(value["clients"][0]["last_request"], serde_json::Value::Null);
+    state
+        .run(["client", "report", "nobody"])
+        .exits(3)
+        .says("there is no client nobody");
+}

@@ -5,17 +5,17 @@ use std::{
     future::pending,
     io::ErrorKind,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use krad::{
-    AttributeType, Code, Identifier, MessageAuthenticatorRule, Packet, PendingRequest, ReplyStyle,
+    AttributeType, Code, Identifier, MessageAuthenticatorRule, Packet, PendingRequest, ReplyStyle, Request,
     RequestBuilder, SharedSecret,
 };
-use krad_tokio::{AccessRequest, Answer, ClientTerms, Discard, Peer, RadiusService};
+use krad_tokio::{AccessRequest, Answer, ClientTerms, Discard, Peer, Proof, RadiusService};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::UnixStream,
@@ -42,6 +42,8 @@ pub struct TestService {
     /// Who a UDP source is: `unknown`, or what its packets are treated as.
     pub terms: Option<ClientTerms>,
     pub lookup_panics: AtomicBool,
+    /// What proved the packets that were authentic, in order.
+    pub proofs: Mutex<Vec<Proof>>,
 }
 
 /// The receiving ends of a [`TestService`].
@@ -71,6 +73,7 @@ pub fn service(terms: Option<ClientTerms>) -> (Arc<TestService>, Observed) {
         released: watch::Sender::new(BTreeSet::new()),
         terms,
         lookup_panics: AtomicBool::new(false),
+        proofs: Mutex::default(),
     };
     (
         Arc::new(service),
@@ -150,6 +153,10 @@ impl RadiusService for TestService {
             }
             _ => Answer::reject(),
         }
+    }
+
+    fn authenticated(&self, _peer: &Peer, _client: &&'static str, _request: Request<'_>, proof: Proof) {
+        self.proofs.lock().unwrap().push(proof);
     }
 
     fn discarded(&self, peer: &Peer, client: Option<&&'static str>, cause: &Discard) {

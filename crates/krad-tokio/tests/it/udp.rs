@@ -9,7 +9,7 @@ use std::{
 use krad::{
     Code, DecodeError, Identifier, PendingRequest, ReplyStyle, RequestBuilder, SharedSecret, VerifyError,
 };
-use krad_tokio::{Discard, Settings, serve_udp};
+use krad_tokio::{ClientTerms, Discard, Proof, Settings, serve_udp};
 use tokio::{
     net::UdpSocket,
     task::JoinHandle,
@@ -100,6 +100,39 @@ async fn answers() {
     ]) {
         assert_eq!(nas.ask(user, identifier).await, code, "{user}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_two_secrets_hold_the_one_that_proved_the_request_makes_the_reply() {
+    const OLD: &[u8] = b"the secret of before";
+    let (service, observed) = service(Some(ClientTerms {
+        old_secret: Some(SharedSecret::new(OLD)),
+        ..network_terms()
+    }));
+    let mut server = start(service, observed, Settings::default()).await;
+    let nas = Nas::of(&server).await;
+    for (identifier, secret) in (0..).zip([SECRET, OLD, OLD, SECRET]) {
+        let pending = request(secret, "accept", identifier, identifier);
+        nas.send(pending.octets()).await;
+        assert_eq!(nas.reply_to(&pending).await, Code::ACCESS_ACCEPT, "{identifier}");
+    }
+    // A duplicate gets the same octets, and its proof is told of, too.
+    let again = request(OLD, "accept", 2, 2);
+    nas.send(again.octets()).await;
+    assert_eq!(nas.reply_to(&again).await, Code::ACCESS_ACCEPT);
+
+    nas.send(request(b"a third", "accept", 9, 9).octets()).await;
+    let wrong = Discard::Verify(VerifyError::WrongMessageAuthenticator);
+    assert_eq!(server.observed.discard().await, (wrong, true));
+    let old = SharedSecret::new(OLD);
+    let status = RequestBuilder::status_server(Identifier(7), [7; 16].into(), &old);
+    let status = status.build().unwrap();
+    nas.send(status.octets()).await;
+    assert_eq!(nas.reply_to(&status).await, Code::ACCESS_ACCEPT);
+    let proofs = server.service.proofs.lock().unwrap().clone();
+    let (new, old) = (Proof::Secret, Proof::OldSecret);
+    assert_eq!(proofs, [new, old, old, new, old, old]);
+    assert_eq!(server.service.decisions(), 4);
 }
 
 #[tokio::test(start_paused = true)]

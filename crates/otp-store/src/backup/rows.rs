@@ -96,10 +96,14 @@ pub(super) const CLIENTS: Rows = Rows {
         "reject_delay_ms",
         "created_at",
         "reply_attributes",
+        "old_secret_sealed",
+        "old_secret_since",
+        "old_secret_until",
     ],
     oldest: 10,
     select: "SELECT id AS cursor, uid, name, enabled, network, secret_sealed, message_authenticator, grammar,
-                    repeat_grace, reject_delay_ms, created_at, reply_attributes
+                    repeat_grace, reject_delay_ms, created_at, reply_attributes, old_secret_sealed, old_secret_since,
+                    old_secret_until
              FROM clients WHERE id > ?1 ORDER BY id LIMIT 500",
     start: Value::Integer(i64::MIN),
 };
@@ -216,8 +220,9 @@ pub(super) fn insert_token(transaction: Sql<'_>, row: &[Held]) -> Result<(), Fau
 pub(super) fn insert_client(transaction: Sql<'_>, row: &[Held]) -> Result<(), Fault> {
     transaction.execute(
         "INSERT INTO clients (uid, name, enabled, network, secret_sealed, message_authenticator, grammar, repeat_grace,
-                              reject_delay_ms, created_at, reply_attributes)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                              reject_delay_ms, created_at, reply_attributes, old_secret_sealed, old_secret_since,
+                              old_secret_until)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
         &as_values(row),
     )?;
     Ok(())
@@ -285,11 +290,12 @@ mod tests {
             .map(str::to_owned)
             .into();
         assert_eq!(without("meta", &["one", "client_epoch", "probe"]), header);
-        // The audit trail stays where it was written.
+        // The audit trail stays where it was written, and so do the figures of what came from clients.
         let known = [
             "accounts",
             "audit",
             "audit_chains",
+            "client_usage",
             "clients",
             "lockouts",
             "meta",

@@ -294,16 +294,16 @@ fn open_token(ring: &Keyring, row: &[Held], owners: &HashMap<Uid, String>) -> Re
 
 fn client(ring: &Keyring, row: &[Held]) -> Result<(), StoreError> {
     let (uid, name) = names(&CLIENTS, row, "name")?;
-    match CLIENTS.get(row, "secret_sealed").and_then(Held::octets) {
-        Some(record) => open(
-            ring,
-            record,
-            Place::of(Sealed::ClientSecret, &uid),
-            Kind::Client,
-            &name,
-        ),
-        None => Ok(()),
+    let columns = [
+        ("secret_sealed", Sealed::ClientSecret),
+        ("old_secret_sealed", Sealed::OldClientSecret),
+    ];
+    for (column, sealed) in columns {
+        if let Some(record) = CLIENTS.get(row, column).and_then(Held::octets) {
+            open(ring, record, Place::of(sealed, &uid), Kind::Client, &name)?;
+        }
     }
+    Ok(())
 }
 
 /// Makes sure that `record` opens where it stands.

@@ -9,8 +9,8 @@ use std::{
 
 use otp_core::{TokenKey, Totp, TotpState, Window};
 use otp_store::{
-    BackupError, ClientSecret, Kind, Location, MissingUsers, NewClient, NewToken, NewUser, Paths,
-    RestoreOptions, Restored, Store, StoreError,
+    BackupError, ClientSecret, ClientSource, Kind, Location, MissingUsers, NewClient, NewToken, NewUser,
+    Paths, RestoreOptions, Restored, Source, Store, StoreError,
 };
 use otp_validation::{Grammar, PasswordHash, Reason, TokenMode, TokenStatus, UnixTime};
 use proptest::prelude::*;
@@ -162,6 +162,11 @@ fn full() -> Fixture {
             settings.repeat_grace = 9;
         })
         .unwrap();
+    let new = ClientSecret::new(b"vpn's second secret".to_vec());
+    let until = UnixTime(NOW.0 + 100);
+    store
+        .rotate_client_secret("vpn", &new, NOW, until, &mut fixture.rng)
+        .unwrap();
     let reply = reply_attributes(&[("Class", 25, b"vpn"), ("Idle-Timeout", 28, &[0, 0, 1, 44])]);
     store.change_client_reply("wifi", |_| Ok(reply.clone())).unwrap();
     fixture
@@ -201,14 +206,24 @@ fn contents(store: &Store) -> String {
     }
     for client in store.clients().unwrap() {
         let secret = store.client_secret(&client.name).unwrap();
+        let old = match client.source {
+            ClientSource::Unix => None,
+            ClientSource::Network(network) => store
+                .client_for(&Source::Address(network.network()))
+                .unwrap()
+                .unwrap()
+                .old_secret
+                .clone(),
+        };
         text.push_str(&format!(
-            "{} {:?} {:?} {:?} {:?} {:?}\n",
+            "{} {:?} {:?} {:?} {:?} {:?} {:?}\n",
             client.name,
             client.source,
             client.settings(),
             client.created_at,
             secret.map(|secret| secret.expose().to_vec()),
             octets_of(&client.reply),
+            old.map(|old| (old.secret.unwrap().expose().to_vec(), old.since, old.until)),
         ));
     }
     text
@@ -218,7 +233,7 @@ fn contents(store: &Store) -> String {
 fn everything_comes_back_on_either_engine() {
     let fixture = full();
     let octets = backup(&fixture.store);
-    for secret in [SEED, TOTP_SEED, b"argon2id", b"vpnvpnvpn"] {
+    for secret in [SEED, TOTP_SEED, b"argon2id", b"vpnvpnvpn", b"second secret"] {
         assert!(!octets.windows(secret.len()).any(|window| window == secret));
     }
     for engine in [Engine::Sqlite, Engine::Postgres] {

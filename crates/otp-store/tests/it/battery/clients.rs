@@ -1,10 +1,10 @@
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use otp_store::{
-    ClientSecret, ClientSettings, ClientSource, Kind, MessageAuthenticatorRule, NewClient, Source, Store,
-    StoreError,
+    ClientRecord, ClientSecret, ClientSettings, ClientSource, ClientUsage, Kind, MessageAuthenticatorRule,
+    NewClient, Seen, Source, Store, StoreError, UsageReport,
 };
-use otp_validation::{Grammar, UnixTime};
+use otp_validation::{ClientId, Grammar, UnixTime};
 
 use crate::support::{Fixture, NOW};
 
@@ -276,4 +276,167 @@ fn an_exemption_ends_by_itself() {
     ] {
         assert_eq!(always.at(NOW), always);
     }
+}
+
+/// The client at 192.0.2.1, as a daemon sees it.
+fn nas(daemon: &Store) -> Arc<ClientRecord> {
+    let from = Source::Address("192.0.2.1".parse().unwrap());
+    daemon.client_for(&from).unwrap().unwrap()
+}
+
+/// The present secret and the one before.
+fn secrets(client: &ClientRecord) -> (Vec<u8>, Option<Vec<u8>>) {
+    let octets = |secret: &Option<ClientSecret>| secret.as_ref().unwrap().expose().to_vec();
+    let old = client.old_secret.as_ref();
+    (octets(&client.secret), old.map(|old| octets(&old.secret)))
+}
+
+fn secret(text: &str) -> ClientSecret {
+    ClientSecret::new(text.as_bytes().to_vec())
+}
+
+fn why(refused: Result<(), StoreError>) -> &'static str {
+    match refused {
+        Err(StoreError::Invalid { why, .. }) => why,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn two_secrets_hold_until_a_rotation_is_finished() {
+    let mut fixture = Fixture::on(super::ENGINE);
+    let (store, daemon) = (fixture.store.clone(), fixture.reopen());
+    store
+        .add_client(&network("nas", "192.0.2.0/24"), &mut fixture.rng)
+        .unwrap();
+    let first = b"secret of nas".to_vec();
+    assert_eq!(secrets(&nas(&daemon)), (first.clone(), None));
+
+    let until = UnixTime(NOW.0 + 100);
+    let mut rotate =
+        |to: &str, now| store.rotate_client_secret("nas", &secret(to), now, until, &mut fixture.rng);
+    rotate("the second", NOW).unwrap();
+    assert_eq!(secrets(&nas(&daemon)), (b"the second".to_vec(), Some(first)));
+    let old = nas(&daemon).old_secret.clone().unwrap();
+    assert_eq!((old.since, old.until), (NOW, until));
+    assert!(old.holds(UnixTime(NOW.0 + 99)) && !old.holds(until));
+    let listed = store.client("nas").unwrap().unwrap().old_secret.unwrap();
+    assert!(listed.secret.is_none(), "administrators see that there is one");
+
+    // One at a time; but one whose time is over gives way.
+    assert!(why(rotate("the third", UnixTime(NOW.0 + 99))).contains("is being rotated"));
+    rotate("the third", until).unwrap();
+    assert_eq!(
+        secrets(&nas(&daemon)),
+        (b"the third".to_vec(), Some(b"the second".to_vec()))
+    );
+    store.finish_client_secret("nas").unwrap();
+    assert_eq!(secrets(&nas(&daemon)), (b"the third".to_vec(), None));
+    assert!(why(store.finish_client_secret("nas")).contains("is not being rotated"));
+}
+
+#[test]
+fn a_secret_that_is_replaced_holds_no_more() {
+    let mut fixture = Fixture::on(super::ENGINE);
+    let (store, daemon) = (fixture.store.clone(), fixture.reopen());
+    store
+        .add_client(&network("nas", "192.0.2.0/24"), &mut fixture.rng)
+        .unwrap();
+    let until = UnixTime(NOW.0 + 100);
+    store
+        .rotate_client_secret("nas", &secret("the second"), NOW, until, &mut fixture.rng)
+        .unwrap();
+    store
+        .replace_client_secret("nas", &secret("leaked no more"), &mut fixture.rng)
+        .unwrap();
+    assert_eq!(secrets(&nas(&daemon)), (b"leaked no more".to_vec(), None));
+}
+
+#[test]
+fn what_cannot_be_told_apart_is_not_rotated() {
+    let mut fixture = Fixture::on(super::ENGINE);
+    let store = fixture.store.clone();
+    store
+        .add_client(&network("nas", "192.0.2.0/24"), &mut fixture.rng)
+        .unwrap();
+    let until = UnixTime(NOW.0 + 100);
+    let mut rotate =
+        |name: &str, to: &str| store.rotate_client_secret(name, &secret(to), NOW, until, &mut fixture.rng);
+    let rule = |rule| store.change_client("nas", |settings| settings.message_authenticator = rule);
+    for exempt in [
+        MessageAuthenticatorRule::IfPresent,
+        MessageAuthenticatorRule::OffUntil(UnixTime(NOW.0 + 1)),
+    ] {
+        rule(exempt).unwrap();
+        assert!(why(rotate("nas", "new")).contains("Message-Authenticator"));
+    }
+    rule(MessageAuthenticatorRule::OffUntil(NOW)).unwrap();
+    assert!(why(rotate("nas", "")).contains("empty"));
+    rotate("nas", "new").unwrap();
+    // And what is being rotated is not exempted.
+    assert!(why(rule(MessageAuthenticatorRule::IfPresent)).contains("being rotated"));
+    assert!(why(rotate("kdc", "new")).contains("UNIX"));
+    assert!(matches!(
+        rotate("nobody", "new"),
+        Err(StoreError::NotFound { .. })
+    ));
+    assert!(matches!(
+        store.finish_client_secret("nobody"),
+        Err(StoreError::NotFound { .. })
+    ));
+}
+
+fn seen(count: u64, last: u64) -> Seen {
+    Seen {
+        count,
+        last: Some(UnixTime(last)),
+    }
+}
+
+fn report(client: ClientId, since: u64, usage: ClientUsage) -> UsageReport {
+    UsageReport {
+        client,
+        since: UnixTime(since),
+        usage,
+    }
+}
+
+#[test]
+fn what_daemons_have_counted_adds_up() {
+    let mut fixture = Fixture::on(super::ENGINE);
+    let (store, other) = (fixture.store.clone(), fixture.reopen());
+    let id = store
+        .add_client(&network("nas", "192.0.2.0/24"), &mut fixture.rng)
+        .unwrap();
+    assert!(store.client_usage().unwrap().is_empty());
+    let one = ClientUsage {
+        requests: seen(5, 1000),
+        new_secret_at: Some(UnixTime(900)),
+        old_secret: seen(1, 800),
+        ..ClientUsage::default()
+    };
+    let two = ClientUsage {
+        requests: seen(7, 950),
+        new_secret_at: Some(UnixTime(990)),
+        unprotected: seen(2, 940),
+        proxy_state: seen(3, 930),
+        discarded: seen(4, 920),
+        ..ClientUsage::default()
+    };
+    store.report_client_usage(&[report(id, 500, one)]).unwrap();
+    // A client that is gone by now is of no account.
+    let gone = report(ClientId(id.0 + 100), 400, two);
+    other.report_client_usage(&[report(id, 400, two), gone]).unwrap();
+    store.report_client_usage(&[]).unwrap();
+    let both = ClientUsage {
+        requests: seen(12, 1000),
+        new_secret_at: Some(UnixTime(990)),
+        old_secret: seen(1, 800),
+        ..two
+    };
+    let all = store.client_usage().unwrap();
+    assert_eq!(all.values().collect::<Vec<_>>(), [&report(id, 400, both)]);
+
+    store.remove_client("nas").unwrap();
+    assert!(store.client_usage().unwrap().is_empty());
 }

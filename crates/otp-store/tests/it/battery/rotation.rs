@@ -14,7 +14,7 @@ use std::{
 use otp_store::{
     ClientSecret, KeyStatus, MissingUsers, NewClient, NewUser, Paths, Source, Store, StoreError,
 };
-use otp_validation::{PasswordHash, Reason};
+use otp_validation::{PasswordHash, Reason, UnixTime};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 use super::ENGINE;
@@ -47,6 +47,14 @@ fn full() -> Fixture {
     let secret = ClientSecret::new(b"testing123".to_vec());
     let vpn = NewClient::network("vpn", "192.0.2.0/24".parse().unwrap(), secret, NOW);
     store.add_client(&vpn, &mut fixture.rng).unwrap();
+    // Two sealed secrets in one row.
+    let (wifi, old) = ("wifi", ClientSecret::new(b"the old one".to_vec()));
+    let wifi_network = NewClient::network(wifi, "198.51.100.0/24".parse().unwrap(), old, NOW);
+    store.add_client(&wifi_network, &mut fixture.rng).unwrap();
+    let new = ClientSecret::new(b"the new one".to_vec());
+    store
+        .rotate_client_secret(wifi, &new, NOW, UnixTime(NOW.0 + 100), &mut fixture.rng)
+        .unwrap();
     fixture
 }
 
@@ -62,6 +70,11 @@ fn opens(store: &Store) {
         store.client_secret("vpn").unwrap().unwrap().expose(),
         b"testing123"
     );
+    let wifi = Source::Address("198.51.100.1".parse().unwrap());
+    let wifi = store.client_for(&wifi).unwrap().unwrap();
+    assert_eq!(wifi.secret.as_ref().unwrap().expose(), b"the new one");
+    let old = wifi.old_secret.as_ref().unwrap().secret.as_ref().unwrap();
+    assert_eq!(old.expose(), b"the old one");
 }
 
 fn status(store: &Store) -> KeyStatus {
@@ -119,7 +132,7 @@ fn nobody_who_logs_in_meanwhile_notices() {
                 .rotate_key(&mut fixture.rng, |progress| told.push(progress.resealed))
                 .unwrap();
             assert_eq!((rotation.current, rotation.forgotten), (new, Some(old)));
-            assert_eq!(rotation.resealed, USERS + 2);
+            assert_eq!(rotation.resealed, USERS + 4);
             assert!(told.len() >= 5 && told.is_sorted(), "{told:?}");
         }
         together.end();

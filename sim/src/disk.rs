@@ -1,6 +1,7 @@
 //! The store of a run: the model of `otp-store` on a disk that is slow, fails, and dies with its daemon.
 
 use std::{
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -289,6 +290,10 @@ impl AccountStore for SimStore {
 
     async fn forget_acceptances(&self) -> Result<(), StoreError> {
         self.read(|disk| disk.model.forget_acceptances()).await
+    }
+
+    async fn clients_at(&self, address: IpAddr) -> Result<Vec<Arc<ClientRecord>>, StoreError> {
+        Ok(lock(&self.disk).model.clients_at(address))
     }
 
     async fn client_for(&self, source: &Source) -> Result<Option<Arc<ClientRecord>>, StoreError> {

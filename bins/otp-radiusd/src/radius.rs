@@ -14,11 +14,12 @@ use krad::{
     radius11::Version,
 };
 use krad_tokio::{AccessRequest, Answer, ClientTerms, Discard, Peer, Proof, RadiusService};
-use otp_service::{Origin, Outcome, Request, Service};
+use otp_service::{ChapResponse, Credential, Origin, Outcome, Request, Service};
 use otp_store::{
     AccountStore, ClientRecord, ClientSource, MessageAuthenticatorRule as StoredRule, Source, Store,
 };
 use otp_validation::{Channel, Client, ClientId, PacketDigest, Reason, ReplyAttributes, UnixTime};
+use subtle::Choice;
 use tokio::time::Instant;
 use tracing::error;
 use zeroize::Zeroizing;
@@ -117,11 +118,9 @@ impl<R: Reporter, S: AccountStore> Radius<R, S> {
 
     /// Validates before the deadline, or rejects.
     async fn validate(&self, id: u64, request: &AccessRequest, client: &Client) -> Outcome {
-        let credential = match request.user_password() {
-            Ok(Some(credential)) => credential,
-            // Something else than PAP, or nothing at all.
-            Ok(None) => return self.refuse(id, request, &client.name, unsupported(request)),
-            Err(_) => return self.refuse(id, request, &client.name, Reason::NoCredential),
+        let credential = match credential(request) {
+            Ok(credential) => credential,
+            Err(reason) => return self.refuse(id, request, &client.name, reason),
         };
         let packet = self.packet(id, request, client.id);
         let user_name = request.user_name().unwrap_or_default().to_vec();
@@ -165,6 +164,33 @@ impl<R: Reporter, S: AccountStore> Radius<R, S> {
         }
     }
 
+    /// The client at `source`; at the KDC's socket there always is one.
+    async fn found(&self, peer: &Peer, source: Source) -> Option<Treatment> {
+        let refused = match self.service.store().client_for(&source).await {
+            Ok(Some(record)) if !self.is_permitted(peer, &record.name) => return None,
+            Ok(Some(record)) => return Some(self.treated(peer, record)),
+            Ok(None) => Reason::ClientDisabled,
+            Err(cause) => {
+                error!(error = &cause as &dyn std::error::Error, %peer, "the client cannot be looked up");
+                Reason::StoreFailure
+            }
+        };
+        // Without its secret nothing can be said to a client on a network.
+        matches!(source, Source::Listener(_)).then(|| {
+            (
+                ClientTerms::kdc_socket(),
+                Arc::new(RadiusClient::Refused(refused)),
+            )
+        })
+    }
+
+    fn treated(&self, peer: &Peer, record: Arc<ClientRecord>) -> Treatment {
+        let (terms, client) = self.clients.treatment(record, self.service.now(), &self.usages);
+        // The connection is what makes a client on TLS authentic; its secret is for other transports.
+        let is_tls = matches!(peer, Peer::Tls { .. });
+        (if is_tls { self.tls_terms.clone() } else { terms }, client)
+    }
+
     /// Rejects without a decision.
     fn refuse(&self, id: u64, request: &AccessRequest, client: &str, reason: Reason) -> Outcome {
         let user_name = request.user_name().unwrap_or_default();
@@ -195,18 +221,29 @@ fn waited(request: &AccessRequest) -> Duration {
     Instant::now().saturating_duration_since(request.received_at())
 }
 
-/// Why a request without User-Password cannot be validated.
-fn unsupported(request: &AccessRequest) -> Reason {
-    let has_other = request.as_request().attributes().iter().any(|attribute| {
-        matches!(
-            attribute.kind,
-            AttributeType::CHAP_PASSWORD | AttributeType::EAP_MESSAGE
-        )
-    });
-    if has_other {
-        Reason::UnsupportedMethod
-    } else {
-        Reason::NoCredential
+/// What a request shows for its user, by PAP or by CHAP.
+fn credential(request: &AccessRequest) -> Result<Credential, Reason> {
+    let attributes = request.as_request();
+    if attributes.chap().map_err(|_| Reason::NoCredential)?.is_some() {
+        let request = request.clone();
+        return Ok(Credential::Chap(ChapResponse::new(move |code| {
+            match request.as_request().chap() {
+                Ok(Some(chap)) => chap.matches(code),
+                _ => Choice::from(0),
+            }
+        })));
+    }
+    match request.user_password() {
+        Ok(Some(password)) => Ok(Credential::Password(password)),
+        Ok(None)
+            if attributes
+                .attributes()
+                .first(AttributeType::EAP_MESSAGE)
+                .is_some() =>
+        {
+            Err(Reason::UnsupportedMethod)
+        }
+        Ok(None) | Err(_) => Err(Reason::NoCredential),
     }
 }
 
@@ -350,32 +387,35 @@ impl Clients {
 impl<R: Reporter, S: AccountStore> RadiusService for Radius<R, S> {
     type Client = RadiusClient;
 
+    /// Where several clients share an address, any of them that may be at the other end.
     async fn client(&self, peer: &Peer) -> Option<(ClientTerms, Arc<RadiusClient>)> {
-        let source = match peer.ip() {
-            Some(address) => Source::Address(address),
-            None => Source::Listener(KDC_CLIENT.into()),
+        let Some(address) = peer.ip() else {
+            return self.found(peer, Source::Listener(KDC_CLIENT.into())).await;
         };
-        let refused = match self.service.store().client_for(&source).await {
-            Ok(Some(record)) if !self.is_permitted(peer, &record.name) => return None,
-            Ok(Some(record)) => {
-                let (terms, client) = self.clients.treatment(record, self.service.now(), &self.usages);
-                // The connection is what makes a client on TLS authentic; its secret is for other transports.
-                let is_tls = matches!(peer, Peer::Tls { .. });
-                return Some((if is_tls { self.tls_terms.clone() } else { terms }, client));
-            }
-            Ok(None) => Reason::ClientDisabled,
+        match self.service.store().clients_at(address).await {
+            Ok(records) => records
+                .into_iter()
+                .find(|record| self.is_permitted(peer, &record.name))
+                .map(|record| self.treated(peer, record)),
             Err(cause) => {
                 error!(error = &cause as &dyn std::error::Error, %peer, "the client cannot be looked up");
-                Reason::StoreFailure
+                None
             }
+        }
+    }
+
+    async fn client_of(
+        &self,
+        peer: &Peer,
+        packet: &krad::Packet<'_>,
+    ) -> Option<(ClientTerms, Arc<RadiusClient>)> {
+        let identifier = packet.attributes().first(AttributeType::NAS_IDENTIFIER);
+        let source = match (peer.ip(), identifier) {
+            (Some(address), Some(identifier)) => Source::Nas(address, identifier.to_vec()),
+            (Some(address), None) => Source::Address(address),
+            (None, _) => Source::Listener(KDC_CLIENT.into()),
         };
-        // Without its secret nothing can be said to a client on a network.
-        matches!(source, Source::Listener(_)).then(|| {
-            (
-                ClientTerms::kdc_socket(),
-                Arc::new(RadiusClient::Refused(refused)),
-            )
-        })
+        self.found(peer, source).await
     }
 
     async fn respond(&self, request: AccessRequest, client: Arc<RadiusClient>) -> Answer {
@@ -455,6 +495,7 @@ mod tests {
             name: "vpn".to_owned(),
             enabled: true,
             source: ClientSource::Network("192.0.2.1/32".parse().unwrap()),
+            nas_identifier: None,
             secret: Some(ClientSecret::new(secret.to_vec())),
             old_secret: None,
             message_authenticator: StoredRule::Required,

@@ -196,6 +196,8 @@ pub(crate) struct ClientView {
     pub(crate) name: String,
     /// `unix` for the listener's own socket, or else a network.
     pub(crate) source: String,
+    /// The NAS-Identifier that its requests must have.
+    pub(crate) nas_identifier: Option<String>,
     pub(crate) enabled: bool,
     /// What this client's credentials are composed of, whatever the user's own setting is.
     pub(crate) grammar: Option<&'static str>,
@@ -222,6 +224,7 @@ impl ClientView {
                 ClientSource::Unix => "unix".to_owned(),
                 ClientSource::Network(network) => network.to_string(),
             },
+            nas_identifier: client.nas_identifier.clone(),
             enabled: client.enabled,
             grammar: client.grammar.map(Grammar::name),
             repeat_grace: client.repeat_grace,
@@ -234,6 +237,14 @@ impl ClientView {
             old_secret_until: client.old_secret.as_ref().map(|old| old.until.0),
             reply: ReplyView::all(client.reply.iter()),
             created_at: client.created_at.0,
+        }
+    }
+
+    /// `192.0.2.1/32, NAS-Identifier branch7`.
+    pub(crate) fn source_shown(&self) -> String {
+        match &self.nas_identifier {
+            Some(identifier) => format!("{}, NAS-Identifier {identifier}", self.source),
+            None => self.source.clone(),
         }
     }
 

@@ -107,7 +107,7 @@ pub(crate) async fn admit<S: RadiusService>(
     unknown: Discard,
 ) -> Option<Arc<S::Client>> {
     let deadline = after(Instant::now(), settings.glance().deadline);
-    let cause = match look_up(service, peer, deadline).await {
+    let cause = match look_up(service, peer, None, deadline).await {
         Ok((_, client)) => return Some(client),
         Err(Discard::UnknownClient) => unknown,
         Err(other) => other,

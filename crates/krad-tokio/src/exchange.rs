@@ -92,11 +92,12 @@ impl<S: RadiusService, K: Hash + Eq + Clone> Exchange<S, K> {
             received_at,
         } = arrival;
         let deadline = after(received_at, self.settings().deadline);
-        let (terms, client) = match look_up(&*self.service, &peer, deadline).await {
+        let packet = self.decode(&peer, &octets)?;
+        let (terms, client) = match look_up(&*self.service, &peer, Some(&packet), deadline).await {
             Ok(found) => found,
             Err(cause) => return self.silence(&peer, None, cause),
         };
-        let (request, proof) = match authenticate(&octets, self.version, &terms) {
+        let (request, proof) = match authenticate(packet, self.version, &terms) {
             Ok(authentic) => authentic,
             Err(cause) => return self.silence(&peer, Some(&client), cause),
         };
@@ -190,13 +191,20 @@ impl<S: RadiusService, K: Hash + Eq + Clone> Exchange<S, K> {
     }
 }
 
-/// Asks the service who is at `peer`.
+/// Asks the service who is at `peer`, and has sent `packet` if there is one yet.
 pub(crate) async fn look_up<S: RadiusService>(
     service: &S,
     peer: &Peer,
+    packet: Option<&Packet<'_>>,
     deadline: Instant,
 ) -> Result<(ClientTerms, Arc<S::Client>), Discard> {
-    let lookup = timeout_at(deadline, unwind_safe(async { service.client(peer).await }));
+    let asked = async {
+        match packet {
+            Some(packet) => service.client_of(peer, packet).await,
+            None => service.client(peer).await,
+        }
+    };
+    let lookup = timeout_at(deadline, unwind_safe(asked));
     match lookup.await {
         Ok(Ok(found)) => found.ok_or(Discard::UnknownClient),
         Ok(Err(panic)) => {
@@ -218,11 +226,10 @@ pub(crate) fn discard<S: RadiusService>(
 }
 
 fn authenticate(
-    octets: &[u8],
+    packet: Packet<'_>,
     version: Version,
     terms: &ClientTerms,
 ) -> Result<(RequestBuf, Proof), Discard> {
-    let packet = Packet::decode(octets)?;
     if version == Version::Radius11 {
         return Ok((packet.authenticated_by_tls()?.to_buf(), Proof::NothingInIt));
     }

@@ -3,8 +3,8 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use krad::{
-    AttributeType, Code, Identifier, MessageAuthenticatorRule, ReplyStyle, Request, RequestAuthenticator,
-    RequestBuf, SharedSecret, UserPasswordError, radius11::Version,
+    AttributeType, Code, Identifier, MessageAuthenticatorRule, Packet, ReplyStyle, Request,
+    RequestAuthenticator, RequestBuf, SharedSecret, UserPasswordError, radius11::Version,
 };
 use tokio::time::Instant;
 use zeroize::Zeroizing;
@@ -19,12 +19,23 @@ pub trait RadiusService: Send + Sync + 'static {
     /// The application's own idea of a client.
     type Client: Send + Sync + 'static;
 
-    /// The client at this source, asked once per packet so that a changed configuration holds from the next
-    /// packet on. `None`: unknown, discard silently.
-    ///
-    /// It is also asked when a TCP or TLS connection is accepted, and once more when the certificate of a TLS client is
-    /// known: `None` closes the connection.
+    /// The client at this source, asked when a TCP or TLS connection is accepted, and once more when the certificate of a TLS
+    /// client is known: `None` closes the connection. Where there may be several, any of them.
     fn client(&self, peer: &Peer) -> impl Future<Output = Option<(ClientTerms, Arc<Self::Client>)>> + Send;
+
+    /// The client that this packet says it is from, asked once per packet so that a changed configuration holds from the next
+    /// packet on. `None`: unknown, discard silently. By default, the [`client`](Self::client) at this source.
+    ///
+    /// Nothing of the packet is authentic yet: it is so if it verifies by the terms of this client. NAS-Identifier (RFC 2865 §5.32) may
+    /// tell apart clients that share an address.
+    fn client_of(
+        &self,
+        peer: &Peer,
+        packet: &Packet<'_>,
+    ) -> impl Future<Output = Option<(ClientTerms, Arc<Self::Client>)>> + Send {
+        let _ = packet;
+        self.client(peer)
+    }
 
     /// Decides an authentic Access-Request.
     ///

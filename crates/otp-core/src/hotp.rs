@@ -1,5 +1,7 @@
 //! HOTP: a counter as the moving factor (RFC 4226).
 
+use subtle::Choice;
+
 use crate::prepared::Prepared;
 use crate::search::LAST;
 use crate::{Algorithm, Digits, Otp, TokenKey, Verdict};
@@ -111,6 +113,23 @@ impl Prepared<Hotp> {
         let digits = self.parameters().digits;
         let selection = self.search(otp, digits, candidates, state.next, state.next);
         selection.verdict(fresh, spent(state))
+    }
+
+    /// The code of a counter that [`verify`](Self::verify) would look at, fresh or spent, to which `proves` says yes: for methods such as CHAP
+    /// (RFC 2865 §2.2) that show a digest of the code in its place. `None` if there is none.
+    ///
+    /// It is asked about every counter, and its answers are selected from in constant time; which counter it was, `verify` tells.
+    ///
+    /// ```
+    /// # use otp_core::{Hotp, HotpState, TokenKey};
+    /// # use subtle::ConstantTimeEq;
+    /// let token = Hotp::default().prepare(&TokenKey::from(*b"12345678901234567890"));
+    /// let found = token.find(HotpState { next: 0 }, 10, |otp| otp.as_str().as_bytes().ct_eq(b"287082"));
+    /// assert_eq!(found.map(|otp| otp.as_str().to_owned()).as_deref(), Some("287082"));
+    /// ```
+    pub fn find(&self, state: HotpState, look_ahead: u32, proves: impl FnMut(&Otp) -> Choice) -> Option<Otp> {
+        let candidates = candidates(state, look_ahead.into());
+        self.find_among(self.parameters().digits, candidates, proves)
     }
 
     /// As [`Hotp::resynchronize`].

@@ -2,6 +2,9 @@
 
 use core::fmt;
 
+use subtle::{Choice, ConditionallySelectable as _};
+use zeroize::Zeroize as _;
+
 use crate::mac::KeyedMac;
 use crate::search::{Selection, Wanted};
 use crate::{Algorithm, Digits, Lanes, Otp, TokenKey};
@@ -70,6 +73,29 @@ impl<P> Prepared<P> {
             selection.offer(block.first, wanted.hits(&block));
         });
         selection
+    }
+
+    /// The code among the `candidates`, of which the last is included, that `proves` says yes to; the last one if there are several. All are
+    /// asked about, and none of the work here depends on the answers.
+    pub(crate) fn find_among(
+        &self,
+        digits: Digits,
+        candidates: (u64, u64),
+        mut proves: impl FnMut(&Otp) -> Choice,
+    ) -> Option<Otp> {
+        let (mut number, mut any) = (0, Choice::from(0));
+        self.mac.for_each_block(candidates.0, candidates.1, |block| {
+            for value in block.values {
+                let mut otp = Otp::from_truncated(*value, digits);
+                let proven = proves(&otp);
+                otp.zeroize();
+                number.conditional_assign(value, proven);
+                any |= proven;
+            }
+        });
+        let found = bool::from(any).then(|| Otp::from_truncated(number, digits));
+        number.zeroize();
+        found
     }
 
     /// Looks for two codes one right after the other; what is found is the place of the second.

@@ -3,6 +3,8 @@
 use core::fmt;
 use core::num::NonZeroU64;
 
+use subtle::Choice;
+
 use crate::prepared::Prepared;
 use crate::search::{LAST, Selection};
 use crate::{Algorithm, Digits, Otp, TokenKey, Verdict, Window};
@@ -205,6 +207,25 @@ impl Prepared<Totp> {
         let candidates = (first, last_step(centre, window));
         let selection = self.search(otp, self.parameters().digits, candidates, state.next, centre);
         verdict(selection, now, state)
+    }
+
+    /// The code of a step that [`verify`](Self::verify) would look at, fresh or spent, to which `proves` says yes: for methods such as CHAP
+    /// (RFC 2865 §2.2) that show a digest of the code in its place. `None` if there is none.
+    ///
+    /// It is asked about every step, and its answers are selected from in constant time; which step it was, `verify` tells.
+    pub fn find(
+        &self,
+        now: TimeStep,
+        state: TotpState,
+        window: Window,
+        proves: impl FnMut(&Otp) -> Choice,
+    ) -> Option<Otp> {
+        let centre = now.0.saturating_add_signed(state.drift);
+        let candidates = (
+            centre.saturating_sub(window.past.into()),
+            last_step(centre, window),
+        );
+        self.find_among(self.parameters().digits, candidates, proves)
     }
 
     /// As [`Totp::resynchronize`].

@@ -91,6 +91,7 @@ pub(crate) fn instead_of_refusal(
             | Reason::Locked
             | Reason::NoActiveToken
             | Reason::NoPassword
+            | Reason::ChapWithPassword
             | Reason::WrongPassword
             | Reason::NoCredential
             | Reason::InvalidUserName

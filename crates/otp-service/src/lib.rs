@@ -5,7 +5,7 @@
 //! | type | what it is |
 //! | --- | --- |
 //! | [`Service`] | store, clock and password checks; cheap to clone |
-//! | [`Request`], [`Origin`] | user name, credential, digest of the packet; where it came from |
+//! | [`Request`], [`Credential`], [`ChapResponse`], [`Origin`] | user name, credential, digest of the packet; where it came from |
 //! | [`Outcome`] | what may be answered, and why |
 //! | [`Answer::Accept`] | holds the [`otp_store::Accept`] that only a durable commit makes |
 //! | [`Answer::Challenge`] | a question, and the State that its answer brings back |
@@ -32,5 +32,5 @@ mod watch;
 
 pub use clock::{Clock, SystemClock};
 pub use proofs::PasswordCache;
-pub use request::{Answer, Challenge, Origin, Outcome, Request};
+pub use request::{Answer, Challenge, ChapResponse, Credential, Origin, Outcome, Request};
 pub use service::Service;

@@ -1,9 +1,11 @@
 //! What goes into a service and what comes out.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
+use otp_core::Otp;
 use otp_store::Accept;
 use otp_validation::{Channel, PacketDigest, Reason, ReplyAttributes, UserName};
+use subtle::Choice;
 use zeroize::Zeroizing;
 
 /// One attempt to log in, however it came in.
@@ -11,8 +13,8 @@ use zeroize::Zeroizing;
 pub struct Request {
     /// User-Name as received.
     pub user_name: Vec<u8>,
-    /// User-Password, unhidden; `None` if the request has none.
-    pub credential: Option<Zeroizing<Vec<u8>>>,
+    /// What it shows; `None` if that is nothing.
+    pub credential: Option<Credential>,
     /// State as received: what the request answers, if it answers a question.
     pub state: Option<Vec<u8>>,
     /// Digest of the packet ([`otp_store::Digests::packet`]); something unique where there is no packet.
@@ -23,6 +25,58 @@ pub struct Request {
     pub patience: Duration,
     /// Where it came from, for the audit trail.
     pub origin: Origin,
+}
+
+/// What a request shows for its user.
+pub enum Credential {
+    /// User-Password, unhidden.
+    Password(Zeroizing<Vec<u8>>),
+    /// The response of CHAP to a challenge.
+    Chap(ChapResponse),
+}
+
+impl From<Zeroizing<Vec<u8>>> for Credential {
+    fn from(password: Zeroizing<Vec<u8>>) -> Self {
+        Self::Password(password)
+    }
+}
+
+impl From<Vec<u8>> for Credential {
+    fn from(password: Vec<u8>) -> Self {
+        Self::Password(Zeroizing::new(password))
+    }
+}
+
+/// Shows the method alone.
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Password(_) => "Password(..)",
+            Self::Chap(_) => "Chap(..)",
+        })
+    }
+}
+
+/// What a client has answered to a challenge by CHAP (RFC 2865 §5.3, §5.40).
+pub struct ChapResponse {
+    proves: Box<Proves>,
+}
+
+/// Whether a code is the one that was answered with.
+type Proves = dyn Fn(&[u8]) -> Choice + Send + Sync;
+
+impl ChapResponse {
+    /// Takes what tells whether a code is the one that the client has answered with, in a time that depends on lengths alone.
+    pub fn new(proves: impl Fn(&[u8]) -> Choice + Send + Sync + 'static) -> Self {
+        Self {
+            proves: Box::new(proves),
+        }
+    }
+
+    /// Whether this is the code of `otp`.
+    pub(crate) fn proves(&self, otp: &Otp) -> Choice {
+        (self.proves)(otp.as_str().as_bytes())
+    }
 }
 
 /// Where a request came from, as far as the audit trail tells of it; nothing of this is decided on.

@@ -2,15 +2,17 @@
 
 use std::{num::NonZeroUsize, sync::Arc, thread, time::Duration};
 
+use otp_core::Otp;
 use otp_store::{AccountStore, Commit, Freshness, Store, StoreError};
 use otp_validation::{
     Account, Attempt, Channel, Client, Decision, PacketDigest, Progress, Reason, ReplyAttributes, TokenId,
-    UnixTime, UserName, decide,
+    UnixTime, UserName, decide, decide_chap, proven_code,
 };
 use tracing::{debug, error};
+use zeroize::Zeroizing;
 
 use crate::{
-    Answer, Clock, Origin, Outcome, PasswordCache, Request,
+    Answer, Clock, Credential, Origin, Outcome, PasswordCache, Request,
     checker::Checker,
     dialogue::{self, Answered},
     password,
@@ -241,7 +243,10 @@ impl<S: AccountStore> Service<S> {
             let Some(account) = account else {
                 return Ok(Settled::UnknownUser);
             };
-            let decided = self.decide(&account, client, presented, now, inquiry).await;
+            let shown = Shown::of(presented.credential, &account, now);
+            let decided = self
+                .decide(&account, client, presented, &shown, now, inquiry)
+                .await;
             let Some(decision) = decided else {
                 debug!(round, "others of this user came first; deciding again");
                 continue;
@@ -254,14 +259,7 @@ impl<S: AccountStore> Service<S> {
             let took = self.clock.elapsed().saturating_sub(presented.began);
             let record = asked.decided(&account, client.id, &decision, now, took, round);
             let digests = self.store.digests();
-            let question = dialogue::wanted(
-                &digests,
-                &account,
-                client.id,
-                &decision,
-                presented.credential,
-                now,
-            )?;
+            let question = dialogue::wanted(&digests, &account, client.id, &decision, shown.octets(), now)?;
             let answer = match self.store.commit(&account, decision, record).await? {
                 Commit::Accepted(accept) => Answer::Accept(accept),
                 Commit::Recorded => {
@@ -326,23 +324,27 @@ impl<S: AccountStore> Service<S> {
         account: &Account,
         client: &Client,
         presented: Presented<'_>,
+        shown: &Shown<'_>,
         now: UnixTime,
         inquiry: &mut Inquiry,
     ) -> Option<Decision> {
         let client = &self.without_earlier_twins(client);
         let user = account.user.id;
         let digests = self.store.digests();
-        let credential_digest = digests.credential(user, presented.credential);
+        let credential_digest = digests.credential(user, shown.octets());
         let dialogue = presented
             .answered
             .map(|answered| answered.with(&digests, account));
         let attempt = Attempt {
-            credential: presented.credential,
+            credential: shown.octets(),
             credential_digest,
             packet: presented.packet,
             channel: presented.channel,
             dialogue: dialogue.as_ref(),
         };
+        if let Shown::Proven(_) = shown {
+            return Some(decide_chap(account, client, &attempt, now));
+        }
         let check = match decide(account, client, &attempt, now) {
             Progress::Decided(decision) => return Some(decision),
             Progress::NeedsPassword(check) => check,
@@ -388,12 +390,40 @@ enum Settled {
     NotAtAll,
 }
 
+/// What a request shows to this account.
+enum Shown<'a> {
+    /// All that it carries.
+    Password(&'a [u8]),
+    /// By CHAP, a code; `None` if it is none that could be right.
+    Proven(Option<Zeroizing<Otp>>),
+}
+
+impl<'a> Shown<'a> {
+    fn of(credential: &'a Credential, account: &Account, now: UnixTime) -> Self {
+        match credential {
+            Credential::Password(octets) => Self::Password(octets),
+            Credential::Chap(response) => {
+                let proven = proven_code(account, now, |otp| response.proves(otp));
+                Self::Proven(proven.map(Zeroizing::new))
+            }
+        }
+    }
+
+    /// The password, or the code as if it had been sent; nothing if there is none.
+    fn octets(&self) -> &[u8] {
+        match self {
+            Self::Password(octets) => octets,
+            Self::Proven(code) => code.as_ref().map_or(b"", |code| code.as_str().as_bytes()),
+        }
+    }
+}
+
 /// What a request presents for its user.
 #[derive(Clone, Copy)]
 struct Presented<'a> {
     /// The question that it answers, if it answers one.
     answered: Option<&'a Answered>,
-    credential: &'a [u8],
+    credential: &'a Credential,
     packet: PacketDigest,
     channel: Option<Channel>,
     /// When it came in, by [`Clock::elapsed`].

@@ -1,6 +1,7 @@
 //! A store in memory and clocks that do as they are told.
 
 use std::{
+    net::IpAddr,
     sync::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicU32, Ordering::SeqCst},
@@ -98,6 +99,10 @@ impl AccountStore for ModelStore {
     async fn forget_acceptances(&self) -> Result<(), StoreError> {
         self.model().forget_acceptances();
         Ok(())
+    }
+
+    async fn clients_at(&self, address: IpAddr) -> Result<Vec<Arc<ClientRecord>>, StoreError> {
+        Ok(self.model().clients_at(address))
     }
 
     async fn client_for(&self, source: &Source) -> Result<Option<Arc<ClientRecord>>, StoreError> {

@@ -1,6 +1,6 @@
 //! What validation needs of a store, whatever keeps it.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use otp_validation::{Account, Decision, UnixTime, UserName};
 
@@ -78,6 +78,12 @@ pub trait AccountStore: Clone + Send + Sync + 'static {
         &self,
         source: &Source,
     ) -> impl Future<Output = Result<Option<Arc<ClientRecord>>, StoreError>> + Send;
+
+    /// As [`Store::clients_at`].
+    fn clients_at(
+        &self,
+        address: IpAddr,
+    ) -> impl Future<Output = Result<Vec<Arc<ClientRecord>>, StoreError>> + Send;
 }
 
 /// Whatever may have to wait for the disk runs on the blocking pool: the runtime's threads must not wait.
@@ -148,6 +154,11 @@ impl AccountStore for Store {
         }
         let source = source.clone();
         self.off_runtime(move |store| store.client_for_at(&source, began))
+            .await
+    }
+
+    async fn clients_at(&self, address: IpAddr) -> Result<Vec<Arc<ClientRecord>>, StoreError> {
+        self.off_runtime(move |store| Self::clients_at(store, address))
             .await
     }
 }

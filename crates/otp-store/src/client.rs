@@ -91,6 +91,9 @@ pub struct NewClient {
     pub name: String,
     /// Where its requests come from.
     pub source: ClientSource,
+    /// The NAS-Identifier (RFC 2865 §5.32) that its requests must have; `None` for whatever they have. 1 to 253 octets without control
+    /// characters; meaningless on a UNIX listener.
+    pub nas_identifier: Option<String>,
     /// The shared secret: needed for a network, meaningless on a UNIX listener.
     pub secret: Option<ClientSecret>,
     /// Whether its requests must carry a Message-Authenticator.
@@ -114,6 +117,7 @@ impl NewClient {
         Self {
             name: name.into(),
             source: ClientSource::Unix,
+            nas_identifier: None,
             secret: None,
             message_authenticator: MessageAuthenticatorRule::IfPresent,
             grammar: None,
@@ -133,6 +137,7 @@ impl NewClient {
         Self {
             name: name.into(),
             source: ClientSource::Network(network),
+            nas_identifier: None,
             secret: Some(secret),
             message_authenticator: MessageAuthenticatorRule::Required,
             grammar: None,
@@ -154,6 +159,8 @@ pub struct ClientRecord {
     pub enabled: bool,
     /// Where its requests come from.
     pub source: ClientSource,
+    /// The NAS-Identifier that its requests must have; `None` for whatever they have.
+    pub nas_identifier: Option<String>,
     /// The shared secret: there for a network when the record comes from [`Store::client_for`]; administrators ask for it by
     /// [`Store::client_secret`].
     pub secret: Option<ClientSecret>,
@@ -315,8 +322,10 @@ pub(crate) fn add(
         }
     };
     let delay = delay_millis(client.reject_delay)?;
+    let nas_identifier = client.nas_identifier.as_deref();
+    check_nas_identifier(client.source, nas_identifier)?;
     if let Some(network) = network {
-        refuse_taken_network(transaction, network)?;
+        refuse_taken_network(transaction, network, nas_identifier)?;
     }
     let uid = random_uid(rng);
     let place = Place::of(Sealed::ClientSecret, &uid);
@@ -326,8 +335,8 @@ pub(crate) fn add(
     let network = network.map(|network| network.to_string());
     let inserted = transaction.one(
         "INSERT INTO clients (uid, name, enabled, network, secret_sealed, message_authenticator, grammar, repeat_grace,
-                              reject_delay_ms, created_at)
-         VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9) RETURNING id",
+                              reject_delay_ms, created_at, nas_identifier)
+         VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) RETURNING id",
         values![
             &uid,
             &client.name,
@@ -338,6 +347,7 @@ pub(crate) fn add(
             client.repeat_grace,
             delay,
             time(client.created_at),
+            nas_identifier,
         ],
         |row| row.get("id").map(ClientId),
     );
@@ -346,21 +356,47 @@ pub(crate) fn add(
     Ok(id)
 }
 
-fn refuse_taken_network(transaction: Sql<'_>, network: IpNet) -> Result<(), Fault> {
+/// Refuses a network that another client stands on with the same NAS-Identifier, or both with none.
+pub(crate) fn refuse_taken_network(
+    transaction: Sql<'_>,
+    network: IpNet,
+    nas_identifier: Option<&str>,
+) -> Result<(), Fault> {
     let network = network.to_string();
     let holder: Option<String> = transaction.optional(
-        "SELECT name FROM clients WHERE network = ?1",
-        values![&network],
+        "SELECT name FROM clients WHERE network = ?1 AND coalesce(nas_identifier, '') = ?2",
+        values![&network, nas_identifier.unwrap_or_default()],
         |row| row.get("name"),
     )?;
     match holder {
-        Some(holder) => Err(StoreError::Exists {
-            kind: Kind::Network,
-            name: format!("{network} ({holder})"),
+        Some(holder) => {
+            let name = match nas_identifier {
+                Some(identifier) => format!("{network} with NAS-Identifier {identifier:?} ({holder})"),
+                None => format!("{network} ({holder})"),
+            };
+            let kind = Kind::Network;
+            Err(StoreError::Exists { kind, name }.into())
         }
-        .into()),
         None => Ok(()),
     }
+}
+
+/// Refuses what no request of this source can have.
+pub(crate) fn check_nas_identifier(source: ClientSource, identifier: Option<&str>) -> Result<(), StoreError> {
+    let Some(identifier) = identifier else {
+        return Ok(());
+    };
+    let why = if source == ClientSource::Unix {
+        "means nothing on a UNIX socket"
+    } else if !(1..=253).contains(&identifier.len()) {
+        "must have 1 to 253 octets"
+    } else if identifier.chars().any(char::is_control) {
+        "must not contain control characters"
+    } else {
+        return Ok(());
+    };
+    let what = "the NAS-Identifier of a client";
+    Err(StoreError::Invalid { what, why })
 }
 
 /// One spelling per network: host bits cleared, IPv4 networks inside of IPv6 as IPv4, as addresses are.
@@ -388,7 +424,8 @@ pub(crate) fn each(
 ) -> Result<(), Fault> {
     transaction.each(
         "SELECT id, uid, name, enabled, network, secret_sealed, message_authenticator, grammar, repeat_grace,
-                reject_delay_ms, reply_attributes, created_at, old_secret_sealed, old_secret_since, old_secret_until
+                reject_delay_ms, reply_attributes, created_at, old_secret_sealed, old_secret_since, old_secret_until,
+                nas_identifier
          FROM clients WHERE CAST(?1 AS TEXT) IS NULL OR name = ?1 ORDER BY name",
         values![name],
         visit,
@@ -411,6 +448,7 @@ pub(crate) fn read_record(row: &Row<'_>) -> Result<ClientRecord, Fault> {
         id: ClientId(row.get("id")?),
         enabled: row.get("enabled")?,
         source,
+        nas_identifier: row.get("nas_identifier")?,
         secret: None,
         old_secret: client_secret::read_old(row)?,
         message_authenticator,

@@ -5,7 +5,9 @@ use std::{fmt, time::Duration};
 use crate::{
     ClientRecord, ClientSource, MessageAuthenticatorRule, Store, StoreError, acceptances,
     audit::Deed,
-    client::{changed, delay_millis, each, not_found, read_record},
+    client::{
+        changed, check_nas_identifier, delay_millis, each, not_found, read_record, refuse_taken_network,
+    },
     sql::values,
 };
 use otp_validation::Grammar;
@@ -54,6 +56,38 @@ impl fmt::Display for ClientSettings {
 }
 
 impl Store {
+    /// Lets only requests with this NAS-Identifier be a client's, or, with `None`, whatever they have.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotFound`]; [`StoreError::Exists`] if another client stands on the same network with it;
+    /// [`StoreError::Invalid`] for one that no request has; else whatever keeps the store from writing.
+    pub fn set_client_nas_identifier(&self, name: &str, identifier: Option<&str>) -> Result<(), StoreError> {
+        self.administer("changing the NAS-Identifier of a client", |transaction| {
+            let mut found = None;
+            each(transaction, Some(name), |row| {
+                let record = read_record(row)?;
+                found = Some((record.source, record.nas_identifier));
+                Ok(())
+            })?;
+            let (source, before) = found.ok_or_else(|| not_found(name))?;
+            check_nas_identifier(source, identifier)?;
+            if before.as_deref() == identifier {
+                return Ok(());
+            }
+            if let ClientSource::Network(network) = source {
+                refuse_taken_network(transaction, network, identifier)?;
+            }
+            let rows = transaction.execute(
+                "UPDATE clients SET nas_identifier = ?2 WHERE name = ?1",
+                values![name, identifier],
+            )?;
+            changed(transaction, name, rows)?;
+            let deed = Deed::on_client("client-nas-identifier-changed", name);
+            self.log(transaction, &deed.with(identifier.unwrap_or("whatever it is")))
+        })
+    }
+
     /// Lets `change` edit the settings of a client; they hold from the next packet on, in every process.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 //!
 //! It keeps nothing beyond its own life, so it has no place in a program that lets people in.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{cmp::Reverse, collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use otp_core::TokenKey;
 use otp_validation::{
@@ -138,6 +138,7 @@ impl Model {
             name: client.name.clone(),
             enabled: true,
             source: client.source,
+            nas_identifier: client.nas_identifier.clone(),
             secret: client.secret.clone(),
             old_secret: None,
             message_authenticator: client.message_authenticator,
@@ -323,20 +324,38 @@ impl Model {
 
     /// As [`Store::client_for`](crate::Store::client_for).
     pub fn client_for(&self, source: &Source) -> Option<Arc<ClientRecord>> {
-        let prefix = |client: &ClientRecord| match (client.source, source) {
-            (ClientSource::Unix, Source::Listener(name)) => (client.name == *name).then_some(0),
-            (ClientSource::Network(network), Source::Address(address)) => network
-                .contains(&address.to_canonical())
-                .then(|| network.prefix_len()),
+        let (address, identifier) = match source {
+            Source::Listener(name) => {
+                let mut clients = self.clients.iter();
+                return clients
+                    .find(|client| client.source == ClientSource::Unix && client.name == *name)
+                    .cloned();
+            }
+            Source::Address(address) => (*address, None),
+            Source::Nas(address, identifier) => (*address, Some(identifier.as_slice())),
+        };
+        let fits = |client: &ClientRecord| {
+            let wanted = client.nas_identifier.as_ref().map(String::as_bytes);
+            wanted.is_none() || wanted == identifier
+        };
+        self.clients_at(address).into_iter().find(|client| fits(client))
+    }
+
+    /// As [`Store::clients_at`](crate::Store::clients_at).
+    pub fn clients_at(&self, address: IpAddr) -> Vec<Arc<ClientRecord>> {
+        let prefix = |client: &ClientRecord| match client.source {
+            ClientSource::Network(network) if network.contains(&address.to_canonical()) => {
+                Some((network.prefix_len(), client.nas_identifier.is_some()))
+            }
             _ => None,
         };
-        let fitting = self
+        let mut fitting: Vec<_> = self
             .clients
             .iter()
-            .filter_map(|client| Some((prefix(client)?, client)));
-        fitting
-            .max_by_key(|(prefix, _)| *prefix)
-            .map(|(_, client)| Arc::clone(client))
+            .filter_map(|client| Some((prefix(client)?, Arc::clone(client))))
+            .collect();
+        fitting.sort_by_key(|(prefix, _)| Reverse(*prefix));
+        fitting.into_iter().map(|(_, client)| client).collect()
     }
 
     /// The smallest counter or step of each token that may still be accepted.

@@ -22,8 +22,10 @@ use crate::{
 /// Where a packet came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// From this address.
+    /// From this address, in a request without NAS-Identifier.
     Address(IpAddr),
+    /// From this address, in a request with this NAS-Identifier.
+    Nas(IpAddr, Vec<u8>),
     /// Through the UNIX listener of this name.
     Listener(String),
 }
@@ -40,6 +42,26 @@ impl Store {
     /// the store from reading.
     pub fn client_for(&self, source: &Source) -> Result<Option<Arc<ClientRecord>>, StoreError> {
         self.routing_table()?.find(source).cloned().transpose()
+    }
+
+    /// The clients that may send from `address`, longest prefix first: more than one where they are told apart by NAS-Identifier.
+    ///
+    /// # Errors
+    ///
+    /// As [`client_for`](Self::client_for), if none of them can be used.
+    pub fn clients_at(&self, address: IpAddr) -> Result<Vec<Arc<ClientRecord>>, StoreError> {
+        let table = self.routing_table()?;
+        let (mut usable, mut refused) = (Vec::new(), None);
+        for entry in table.at(address) {
+            match entry {
+                Ok(client) => usable.push(Arc::clone(client)),
+                Err(error) => refused = refused.or_else(|| Some(error.clone())),
+            }
+        }
+        match refused {
+            Some(error) if usable.is_empty() => Err(error),
+            _ => Ok(usable),
+        }
     }
 
     fn routing_table(&self) -> Result<Arc<Table>, StoreError> {
@@ -126,11 +148,27 @@ impl Routes {
 /// A client, or why this one cannot be used.
 type Entry = Result<Arc<ClientRecord>, StoreError>;
 
+/// The clients of one network.
+#[derive(Debug, Default)]
+struct Neighbours {
+    /// By the NAS-Identifier that their requests must have.
+    named: HashMap<Vec<u8>, Entry>,
+    /// The one for all other requests.
+    other: Option<Entry>,
+}
+
+impl Neighbours {
+    fn find(&self, nas_identifier: Option<&[u8]>) -> Option<&Entry> {
+        let named = nas_identifier.and_then(|identifier| self.named.get(identifier));
+        named.or(self.other.as_ref())
+    }
+}
+
 #[derive(Debug, Default)]
 struct Table {
     epoch: i64,
     listeners: HashMap<String, Entry>,
-    networks: HashMap<IpNet, Entry>,
+    networks: HashMap<IpNet, Neighbours>,
     /// Prefix lengths in use, longest first.
     prefixes: Vec<u8>,
 }
@@ -160,7 +198,13 @@ impl Table {
                 self.listeners.insert(record.name.clone(), entry);
             }
             ClientSource::Network(network) => {
-                self.networks.insert(network, entry);
+                let neighbours = self.networks.entry(network).or_default();
+                match &record.nas_identifier {
+                    Some(identifier) => {
+                        neighbours.named.insert(identifier.clone().into_bytes(), entry);
+                    }
+                    None => neighbours.other = Some(entry),
+                }
                 // Kept sorted: the longest prefix is looked up first.
                 let prefix = network.prefix_len();
                 if let Err(place) = self.prefixes.binary_search_by(|known| prefix.cmp(known)) {
@@ -171,17 +215,30 @@ impl Table {
     }
 
     fn find(&self, source: &Source) -> Option<&Entry> {
-        match source {
-            Source::Listener(name) => self.listeners.get(name),
-            Source::Address(address) => {
-                let address = canonical_address(*address);
-                let mut networks = self
-                    .prefixes
-                    .iter()
-                    .filter_map(|prefix| IpNet::new(address, *prefix).ok());
-                networks.find_map(|network| self.networks.get(&network.trunc()))
-            }
-        }
+        let (address, nas_identifier) = match source {
+            Source::Listener(name) => return self.listeners.get(name),
+            Source::Address(address) => (*address, None),
+            Source::Nas(address, identifier) => (*address, Some(identifier.as_slice())),
+        };
+        // A network all of whose clients want another NAS-Identifier leaves the request to a wider one.
+        self.around(address)
+            .find_map(|neighbours| neighbours.find(nas_identifier))
+    }
+
+    /// All that may send from `address`.
+    fn at(&self, address: IpAddr) -> impl Iterator<Item = &Entry> {
+        self.around(address)
+            .flat_map(|neighbours| neighbours.named.values().chain(&neighbours.other))
+    }
+
+    /// The networks that hold `address`, longest prefix first.
+    fn around(&self, address: IpAddr) -> impl Iterator<Item = &Neighbours> {
+        let address = canonical_address(address);
+        let networks = self
+            .prefixes
+            .iter()
+            .filter_map(move |prefix| IpNet::new(address, *prefix).ok());
+        networks.filter_map(|network| self.networks.get(&network.trunc()))
     }
 }
 

@@ -91,7 +91,7 @@ impl Decision {
     }
 
     /// The same, and the question that the attempt answers is not answered again.
-    fn ending(mut self, dialogue: &Dialogue, now: UnixTime) -> Self {
+    pub(crate) fn ending(mut self, dialogue: &Dialogue, now: UnixTime) -> Self {
         self.effects.push(Effect::EndDialogue {
             ended: EndedDialogue {
                 id: dialogue.id,
@@ -213,12 +213,13 @@ pub fn decide<'a>(
 ) -> Progress<'a> {
     match settled_without_code(account, client, attempt, now) {
         Some(decision) => Progress::Decided(decision),
+        None if attempt.credential.is_empty() => Progress::Decided(Decision::reject(Reason::NoCredential)),
         None => judge(account, client, attempt, now),
     }
 }
 
 /// Steps 1 to 3: what is decided without a look at the code.
-fn settled_without_code(
+pub(crate) fn settled_without_code(
     account: &Account,
     client: &Client,
     attempt: &Attempt<'_>,
@@ -234,15 +235,10 @@ fn settled_without_code(
         return Some(decision);
     } else if account.lockouts.is_locked(client.id, now) {
         Reason::Locked
-    } else if let Some(refusal) = attempt
-        .dialogue
-        .and_then(|dialogue| unanswerable(account, client, dialogue, now))
-    {
-        refusal
-    } else if attempt.credential.is_empty() {
-        Reason::NoCredential
     } else {
-        return None;
+        attempt
+            .dialogue
+            .and_then(|dialogue| unanswerable(account, client, dialogue, now))?
     };
     Some(Decision::reject(refusal))
 }
@@ -380,7 +376,7 @@ pub(crate) fn compare<'a>(
 
 /// The client's grammar, else the user's, else what follows from whether the user has a password. Who cannot be asked has to
 /// say everything at once.
-fn grammar_for(account: &Account, client: &Client) -> Grammar {
+pub(crate) fn grammar_for(account: &Account, client: &Client) -> Grammar {
     let chosen = client.grammar.or(account.user.grammar);
     let possible = chosen.filter(|grammar| *grammar != Grammar::Challenge || client.can_challenge);
     possible.unwrap_or(match account.user.password {

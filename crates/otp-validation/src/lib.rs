@@ -13,6 +13,7 @@
 //! | [`Reason`] | why; for logs and people, never for the wire |
 //! | [`ReplyAttributes`] | what an acceptance tells the client about the session |
 //! | [`Grammar`] | how a credential is composed of password and code |
+//! | [`decide_chap`], [`proven_code`] | the same for a login by CHAP |
 //! | [`UserName`] | the one normaliser of names |
 //! | [`prove`] | enrolment: the first code of a new token, or which mistake the app made |
 #![forbid(unsafe_code)]
@@ -20,6 +21,7 @@
 mod account;
 mod advance;
 mod answer;
+mod chap;
 mod decide;
 mod dialogue;
 mod effect;
@@ -35,6 +37,7 @@ pub use account::{
     PasswordHash, Token, TokenId, TokenMode, TokenStatus, Twin, UnixTime, User, UserId,
 };
 pub use advance::{ACCEPTANCES_KEPT, ACCEPTANCES_LIVE};
+pub use chap::{decide_chap, proven_code};
 pub use decide::{
     Attempt, Decision, MAX_TWINS, PasswordCheck, Progress, Question, SAME_PACKET_LIFE, Verdict, decide,
 };

@@ -32,8 +32,10 @@ pub enum Reason {
     Locked,
     /// The request carries no User-Password (or one that cannot be decoded).
     NoCredential,
-    /// The authentication method cannot be used here (CHAP, EAP …).
+    /// The authentication method cannot be used here (EAP …).
     UnsupportedMethod,
+    /// A password is part of the credential, and CHAP proves a code alone.
+    ChapWithPassword,
     /// The State of the request is none that may be answered here and now: expired, answered before, another user's or client's.
     NoSuchDialogue,
     /// The login was refused in its first step already.
@@ -62,7 +64,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for documentation and for tests.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Accepted,
         Self::SamePacket,
         Self::Twin,
@@ -76,6 +78,7 @@ impl Reason {
         Self::Locked,
         Self::NoCredential,
         Self::UnsupportedMethod,
+        Self::ChapWithPassword,
         Self::NoSuchDialogue,
         Self::RefusedBefore,
         Self::NoActiveToken,
@@ -106,6 +109,7 @@ impl Reason {
             Self::Locked => "locked",
             Self::NoCredential => "no-credential",
             Self::UnsupportedMethod => "unsupported-method",
+            Self::ChapWithPassword => "chap-with-password",
             Self::NoSuchDialogue => "no-such-dialogue",
             Self::RefusedBefore => "refused-before",
             Self::NoActiveToken => "no-active-token",
@@ -144,7 +148,10 @@ impl Reason {
             Self::UserExpired => "The user has expired.",
             Self::Locked => "Too many failures in a row; the lock ends by itself.",
             Self::NoCredential => "The request carries no User-Password.",
-            Self::UnsupportedMethod => "Only PAP (User-Password) can carry this credential.",
+            Self::UnsupportedMethod => "Only PAP (User-Password) and CHAP can carry this credential.",
+            Self::ChapWithPassword => {
+                "CHAP proves a code alone, and a password is part of this credential; let the client use PAP, or set its grammar to otp."
+            }
             Self::NoSuchDialogue => {
                 "The answer is to a question that was not asked here, was answered before, or was asked more than two minutes ago; log in anew."
             }

@@ -50,6 +50,97 @@ pub fn pap(user: &str, password: &str) -> String {
     format!("User-Name = \"{user}\", User-Password = \"{password}\", Message-Authenticator = 0x00\n")
 }
 
+/// Two NAS behind one address, and a third that nobody told apart.
+#[test]
+fn clients_behind_one_address_are_told_apart_by_nas_identifier() {
+    let system = System::new();
+    system.user_with_token("bob", SECRET, &["--type", "hotp"]);
+    let one = system.radius_client("one", &["--nas-identifier", "branch1"]);
+    let two = system.radius_client("two", &["--nas-identifier", "branch2"]);
+    let daemon = system.start();
+    let mut codes = (0..).map(|counter| hotp(SECRET, counter));
+    let mut ask = |secret: &str, identifier: &str| {
+        let attributes = format!("{}{identifier}\n", pap("bob", &codes.next().unwrap()).trim_end());
+        radclient(&daemon, secret, &attributes).0
+    };
+    let (branch1, branch2) = (", NAS-Identifier = \"branch1\"", ", NAS-Identifier = \"branch2\"");
+    assert_eq!(ask(&one, branch1), Answer::Accept);
+    assert!(daemon.wait_for("verdict=\"accept\"").contains("client=\"one\""));
+    assert_eq!(ask(&two, branch2), Answer::Accept);
+    assert!(
+        daemon
+            .wait_for_nth("verdict=\"accept\"", 2)
+            .contains("client=\"two\"")
+    );
+    // Who says another's name has to know the other's secret.
+    assert_eq!(ask(&one, branch2), Answer::Silence);
+    daemon.wait_for("the shared secrets differ");
+    assert_eq!(ask(&one, ""), Answer::Silence);
+    daemon.wait_for("if this is a client of yours");
+    let rest = system.radius_client("rest", &[]);
+    assert_eq!(ask(&rest, ""), Answer::Accept);
+    assert_eq!(ask(&rest, ", NAS-Identifier = \"branch3\""), Answer::Accept);
+    assert_eq!(ask(&one, branch1), Answer::Accept);
+}
+
+fn chap(user: &str, code: &str) -> String {
+    format!("User-Name = \"{user}\", CHAP-Password = \"{code}\", Message-Authenticator = 0x00\n")
+}
+
+#[test]
+fn a_code_by_chap_is_accepted_once() {
+    const OF_CAROL: &str = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP";
+    let system = System::new();
+    system.user_with_token("bob", SECRET, &["--type", "hotp"]);
+    system.otpctl(&["user", "add", "carol", "--password"], "correct horse\n");
+    system.token("carol/ring", OF_CAROL, &["--type", "hotp"]);
+    let secret = system.radius_client("vpn", &[]);
+    let daemon = system.start();
+    let ask = |attributes: &str| radclient(&daemon, &secret, attributes).0;
+    // radclient answers to the Request Authenticator.
+    assert_eq!(ask(&chap("bob", &hotp(SECRET, 2))), Answer::Accept);
+    assert_eq!(ask(&chap("bob", &hotp(SECRET, 2))), Answer::Reject);
+    daemon.wait_for("replayed-code");
+    // By whichever method.
+    assert_eq!(ask(&pap("bob", &hotp(SECRET, 2))), Answer::Reject);
+    assert_eq!(ask(&pap("bob", &hotp(SECRET, 3))), Answer::Accept);
+    assert_eq!(ask(&chap("bob", &hotp(SECRET, 3))), Answer::Reject);
+    assert_eq!(ask(&chap("bob", "000000")), Answer::Reject);
+    daemon.wait_for("wrong-code");
+    let with_challenge = format!(
+        "CHAP-Challenge = 0x00112233445566778899, {}",
+        chap("bob", &hotp(SECRET, 4))
+    );
+    assert_eq!(ask(&with_challenge), Answer::Accept);
+    // A password is no part of it, and a code that was offered so is not spent.
+    assert_eq!(ask(&chap("carol", &hotp(OF_CAROL, 0))), Answer::Reject);
+    let refused = daemon.wait_for("chap-with-password");
+    assert!(refused.contains("carol"), "{refused}");
+    assert_eq!(
+        ask(&pap("carol", &format!("correct horse{}", hotp(OF_CAROL, 0)))),
+        Answer::Accept
+    );
+    // At a client whose credentials are codes it is the code that counts.
+    system.otpctl(&["client", "set", "vpn", "--grammar", "otp"], "");
+    assert_eq!(ask(&chap("carol", &hotp(OF_CAROL, 1))), Answer::Accept);
+}
+
+/// Failures by CHAP lock as others do.
+#[test]
+fn guesses_by_chap_lock() {
+    let system = System::new();
+    system.user_with_token("bob", SECRET, &["--type", "hotp"]);
+    let secret = system.radius_client("vpn", &[]);
+    let daemon = system.start();
+    for guess in 0..40 {
+        radclient(&daemon, &secret, &chap("bob", &format!("{guess:06}")));
+        if daemon.count("reason=\"locked\"") > 0 {
+            break;
+        }
+    }
+    daemon.wait_for("reason=\"locked\"");
+}
+
 #[test]
 fn pap_accepts_once_and_rejects_the_rest() {
     let system = System::new();

@@ -152,7 +152,7 @@ fn talk(system: &System, daemon: &Daemon, shared: &str, first: u64) {
         .and_then(RequestBuilder::build)
         .unwrap();
     socket.send_to(chap.octets(), daemon.udp()).unwrap();
-    daemon.wait_for("unsupported-method");
+    daemon.wait_for("chap-with-password");
     // A store that fails.
     let foreign = rusqlite::Connection::open(system.state_dir().join("otp.db")).unwrap();
     foreign.execute_batch("BEGIN EXCLUSIVE").unwrap();

@@ -57,7 +57,7 @@ impl Auth {
             context.io.rng.fill_bytes(&mut packet.0);
             let request = Request {
                 user_name: self.user.clone().into_bytes(),
-                credential: Some(credential),
+                credential: Some(credential.into()),
                 state: state.take(),
                 packet,
                 channel: None,

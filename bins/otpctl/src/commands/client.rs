@@ -63,15 +63,20 @@ impl Command {
 Examples:
   otpctl client add vpn --address 192.0.2.1
   otpctl client add wifi --address 2001:db8:7::/64 --secret < secret-file
+  otpctl client add branch7 --address 203.0.113.9 --nas-identifier branch7
   (umask 077; otpctl client add pam --address 198.51.100.0/24 > /etc/pam_radius_secret)
 
-Of several networks that hold an address, the longest prefix counts.")]
+Of several networks that hold an address, the longest prefix counts; of several clients on one network, the one whose NAS-Identifier
+the request has, else the one without.")]
 pub(crate) struct Add {
     /// Name for logs and commands.
     name: String,
     /// Address or network, e.g. 192.0.2.1, 198.51.100.0/24 or 2001:db8::/32.
     #[arg(long, value_name = "CIDR", value_parser = parse_network)]
     address: IpNet,
+    /// Take only requests with this NAS-Identifier for its own: several clients can share an address so.
+    #[arg(long, value_name = "TEXT")]
+    nas_identifier: Option<String>,
     /// Read the shared secret: asked for twice on a terminal, else one line of standard input.
     #[arg(long, alias = "secret-stdin")]
     secret: bool,
@@ -121,6 +126,7 @@ impl Add {
             ClientSecret::new(secret.to_vec()),
             created_at,
         );
+        client.nas_identifier.clone_from(&self.nas_identifier);
         client.message_authenticator = message_authenticator;
         client.grammar = self.grammar;
         if let Some(seconds) = self.repeat_grace {
@@ -167,7 +173,7 @@ impl List {
         let rows = clients.iter().map(|client| {
             [
                 client.name.clone(),
-                client.source.clone(),
+                client.source_shown(),
                 client.grammar.unwrap_or("user's").to_owned(),
                 client.message_authenticator_shown(),
                 client.state().to_owned(),
@@ -209,7 +215,7 @@ impl Show {
             .map(|secret| Zeroizing::new(secret.expose().escape_ascii().to_string()));
         let mut lines = vec![
             ("client", client.name.clone()),
-            ("source", client.source.clone()),
+            ("source", client.source_shown()),
             ("state", client.state().to_owned()),
             ("credential", client.grammar.unwrap_or("as the user's").to_owned()),
             ("repeat grace", format!("{} s", client.repeat_grace)),
@@ -278,6 +284,17 @@ struct Changes {
     /// Answer rejections no earlier than this after receipt.
     #[arg(long, group = "change", value_name = "MS", value_parser = clap::value_parser!(u64).range(0..=3000))]
     reject_delay: Option<u64>,
+    /// Take only requests with this NAS-Identifier for its own.
+    #[arg(
+        long,
+        group = "change",
+        value_name = "TEXT",
+        conflicts_with = "no_nas_identifier"
+    )]
+    nas_identifier: Option<String>,
+    /// Take requests for its own whatever their NAS-Identifier is.
+    #[arg(long, group = "change")]
+    no_nas_identifier: bool,
     /// Discard requests without Message-Authenticator.
     #[arg(
         long,
@@ -331,6 +348,9 @@ impl Set {
             self.reply.changes(&self.name, &client.reply)?
         };
         let rule = changes.rule(&self.name, context)?;
+        if changes.no_nas_identifier || changes.nas_identifier.is_some() {
+            store.set_client_nas_identifier(&self.name, changes.nas_identifier.as_deref())?;
+        }
         // What only concerns attributes leaves verdicts alone, which a change of the settings forgets.
         if !changes.is_empty() {
             store.change_client(&self.name, |settings| changes.apply(settings, rule))?;

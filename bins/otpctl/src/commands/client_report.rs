@@ -268,6 +268,7 @@ mod tests {
             name: "vpn".to_owned(),
             enabled: true,
             source: ClientSource::Network("192.0.2.1/32".parse().unwrap()),
+            nas_identifier: None,
             secret: None,
             old_secret: None,
             message_authenticator: rule,

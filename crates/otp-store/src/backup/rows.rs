@@ -99,11 +99,12 @@ pub(super) const CLIENTS: Rows = Rows {
         "old_secret_sealed",
         "old_secret_since",
         "old_secret_until",
+        "nas_identifier",
     ],
     oldest: 10,
     select: "SELECT id AS cursor, uid, name, enabled, network, secret_sealed, message_authenticator, grammar,
                     repeat_grace, reject_delay_ms, created_at, reply_attributes, old_secret_sealed, old_secret_since,
-                    old_secret_until
+                    old_secret_until, nas_identifier
              FROM clients WHERE id > ?1 ORDER BY id LIMIT 500",
     start: Value::Integer(i64::MIN),
 };
@@ -221,8 +222,8 @@ pub(super) fn insert_client(transaction: Sql<'_>, row: &[Held]) -> Result<(), Fa
     transaction.execute(
         "INSERT INTO clients (uid, name, enabled, network, secret_sealed, message_authenticator, grammar, repeat_grace,
                               reject_delay_ms, created_at, reply_attributes, old_secret_sealed, old_secret_since,
-                              old_secret_until)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+                              old_secret_until, nas_identifier)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
         &as_values(row),
     )?;
     Ok(())

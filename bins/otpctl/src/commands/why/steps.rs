@@ -55,7 +55,7 @@ fn stage(reason: Reason) -> Stage {
         Reason::NoActiveToken | Reason::NoPassword => Stage::Tokens,
         Reason::NotACode | Reason::WrongCode | Reason::ReplayedCode => Stage::Code,
         Reason::WrongPassword | Reason::Busy => Stage::Password,
-        Reason::NoCredential | Reason::UnsupportedMethod => Stage::Request,
+        Reason::NoCredential | Reason::UnsupportedMethod | Reason::ChapWithPassword => Stage::Request,
         // How far it came before is not known: nothing is claimed of it.
         _ => Stage::Store,
     }
@@ -276,6 +276,9 @@ pub(super) fn advice(reason: Reason, told: &Told) -> Option<String> {
         }
         Reason::WrongPassword => format!("if it is forgotten: otpctl user set {user} --password"),
         Reason::UnsupportedMethod => "set the client to PAP".to_owned(),
+        Reason::ChapWithPassword => format!(
+            "set the client to PAP; or, where the code alone is to be enough: otpctl client set {client} --grammar otp"
+        ),
         Reason::StoreFailure | Reason::DeadlineExceeded => {
             "read what the daemon's log says at that time; is the disk full or slow?".to_owned()
         }

@@ -10,7 +10,7 @@ use std::{
 use otp_core::{TokenKey, Totp, TotpState, Window};
 use otp_store::{
     BackupError, ClientSecret, ClientSource, Kind, Location, MissingUsers, NewClient, NewToken, NewUser,
-    Paths, RestoreOptions, Restored, Source, Store, StoreError,
+    Paths, RestoreOptions, Restored, Store, StoreError,
 };
 use otp_validation::{Grammar, PasswordHash, Reason, TokenMode, TokenStatus, UnixTime};
 use proptest::prelude::*;
@@ -162,6 +162,9 @@ fn full() -> Fixture {
             settings.repeat_grace = 9;
         })
         .unwrap();
+    store
+        .set_client_nas_identifier("wifi", Some("access-point"))
+        .unwrap();
     let new = ClientSecret::new(b"vpn's second secret".to_vec());
     let until = UnixTime(NOW.0 + 100);
     store
@@ -208,12 +211,11 @@ fn contents(store: &Store) -> String {
         let secret = store.client_secret(&client.name).unwrap();
         let old = match client.source {
             ClientSource::Unix => None,
-            ClientSource::Network(network) => store
-                .client_for(&Source::Address(network.network()))
-                .unwrap()
-                .unwrap()
-                .old_secret
-                .clone(),
+            ClientSource::Network(network) => {
+                let at = store.clients_at(network.network()).unwrap();
+                let opened = at.iter().find(|opened| opened.id == client.id).unwrap();
+                opened.old_secret.clone()
+            }
         };
         text.push_str(&format!(
             "{} {:?} {:?} {:?} {:?} {:?} {:?}\n",
@@ -222,7 +224,7 @@ fn contents(store: &Store) -> String {
             client.settings(),
             client.created_at,
             secret.map(|secret| secret.expose().to_vec()),
-            octets_of(&client.reply),
+            (octets_of(&client.reply), &client.nas_identifier),
             old.map(|old| (old.secret.unwrap().expose().to_vec(), old.since, old.until)),
         ));
     }

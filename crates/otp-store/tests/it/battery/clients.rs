@@ -440,3 +440,85 @@ fn what_daemons_have_counted_adds_up() {
     store.remove_client("nas").unwrap();
     assert!(store.client_usage().unwrap().is_empty());
 }
+
+#[test]
+fn clients_of_one_network_are_told_apart_by_nas_identifier() {
+    let mut fixture = Fixture::on(super::ENGINE);
+    let (store, daemon) = (fixture.store.clone(), fixture.reopen());
+    let named = |name: &str, prefix: &str, identifier: Option<&str>| NewClient {
+        nas_identifier: identifier.map(str::to_owned),
+        ..network(name, prefix)
+    };
+    let mut add = |client: NewClient| store.add_client(&client, &mut fixture.rng);
+    add(named("one", "192.0.2.1/32", Some("branch1"))).unwrap();
+    add(named("two", "192.0.2.1/32", Some("branch2"))).unwrap();
+    add(named("wide", "192.0.2.0/24", None)).unwrap();
+    let of = |identifier: &str| {
+        let address = "192.0.2.1".parse().unwrap();
+        let source = match identifier {
+            "" => Source::Address(address),
+            _ => Source::Nas(address, identifier.as_bytes().to_vec()),
+        };
+        daemon
+            .client_for(&source)
+            .unwrap()
+            .map(|client| client.name.clone())
+    };
+    // Where no client of the narrow network wants the request, the wider one has it.
+    for (identifier, expected) in [
+        ("branch1", "one"),
+        ("branch2", "two"),
+        ("Branch2", "wide"),
+        ("", "wide"),
+    ] {
+        assert_eq!(of(identifier).as_deref(), Some(expected), "{identifier}");
+    }
+    add(named("rest", "192.0.2.1/32", None)).unwrap();
+    assert_eq!(of("branch1").as_deref(), Some("one"));
+    assert_eq!(of("branch3").as_deref(), Some("rest"));
+    assert_eq!(of("").as_deref(), Some("rest"));
+    let mut at: Vec<_> = daemon.clients_at("192.0.2.1".parse().unwrap()).unwrap();
+    at.sort_by_key(|client| client.id.0);
+    let at: Vec<_> = at.iter().map(|client| client.name.as_str()).collect();
+    assert_eq!(at, ["one", "two", "wide", "rest"]);
+
+    let taken = |refused: Result<ClientId, StoreError>| match refused {
+        Err(StoreError::Exists {
+            kind: Kind::Network,
+            name,
+        }) => name,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        taken(add(named("again", "192.0.2.1/32", None))),
+        "192.0.2.1/32 (rest)"
+    );
+    assert_eq!(
+        taken(add(named("again", "192.0.2.1/32", Some("branch2")))),
+        "192.0.2.1/32 with NAS-Identifier \"branch2\" (two)"
+    );
+    for wrong in ["", "a\nb", &"x".repeat(254)] {
+        assert!(matches!(
+            add(named("wrong", "198.51.100.0/24", Some(wrong))),
+            Err(StoreError::Invalid { .. })
+        ));
+    }
+    // It can be changed as long as it is nobody else's.
+    let set = |identifier| store.set_client_nas_identifier("two", identifier);
+    assert!(matches!(set(Some("branch1")), Err(StoreError::Exists { .. })));
+    assert!(matches!(set(None), Err(StoreError::Exists { .. })));
+    set(Some("branch2")).unwrap();
+    set(Some("hq")).unwrap();
+    assert_eq!(
+        (of("hq").as_deref(), of("branch2").as_deref()),
+        (Some("two"), Some("rest"))
+    );
+    assert!(matches!(
+        store.set_client_nas_identifier("kdc", Some("x")),
+        Err(StoreError::Invalid { .. })
+    ));
+    assert_eq!(
+        store.client("two").unwrap().unwrap().nas_identifier.as_deref(),
+        Some("hq")
+    );
+}

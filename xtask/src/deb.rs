@@ -1,23 +1,18 @@
 //! The Debian package: built by cargo-deb, and tried in a Debian of its own.
 
-use std::{fs, io, path::Path, process::ExitCode};
+use std::{fs, path::Path, process::ExitCode};
 
 use anyhow::{Context, bail, ensure};
 
-use crate::{machine, packages::Package, step::Step};
+use crate::{
+    guest::{self, Guest},
+    machine,
+    step::Step,
+};
 
 /// Where cargo-deb is installed if it is not on the machine, and where what it packs is made.
 const TOOLS: &str = "target/tools";
 const PACKED: &str = "target/package-files";
-/// Where the package is tried.
-const ROOT: &str = "target/debian-root";
-
-/// Makes the Debian.
-const DEBOOTSTRAP: Package = Package {
-    name: "debootstrap",
-    provides: "debootstrap",
-};
-
 /// What `cargo xtask deb` is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Options {
@@ -63,33 +58,37 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
             machine::is_root(),
             "only root can make the Debian that the package is tried in"
         );
-        machine::provide_packages(&[DEBOOTSTRAP])?;
     }
-    provide_cargo_deb()?;
-    let profile = &options.profile;
-    must(Step::new(
-        "programs",
-        &format!("cargo build --profile {profile} --package otp-radiusd --package otpctl --bins"),
-    ))?;
-    make_files(&options.directory())?;
-    let path = std::env::var("PATH").unwrap_or_default();
-    must(
-        Step::new(
-            "package",
-            &format!(
-                "cargo deb --no-build --no-strip --package otp-radiusd --profile {profile} --output {PACKED}/"
-            ),
-        )
-        .env("PATH", format!("{TOOLS}/bin:{path}")),
-    )?;
-    let package = package()?;
-    must(Step::new("contents", &format!("dpkg-deb --info {package}")))?;
-    must(Step::new("contents", &format!("dpkg-deb --contents {package}")))?;
+    let package = build(options)?;
+    Step::new("contents", &format!("dpkg-deb --info {package}")).must()?;
+    Step::new("contents", &format!("dpkg-deb --contents {package}")).must()?;
     if options.is_tried {
         attempt(&package)?;
     }
     println!("\n{package}");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Builds the package, and says where it is.
+pub(crate) fn build(options: &Options) -> anyhow::Result<String> {
+    provide_cargo_deb()?;
+    let profile = &options.profile;
+    Step::new(
+        "programs",
+        &format!("cargo build --profile {profile} --package otp-radiusd --package otpctl --bins"),
+    )
+    .must()?;
+    make_files(&options.directory())?;
+    let path = std::env::var("PATH").unwrap_or_default();
+    Step::new(
+        "package",
+        &format!(
+            "cargo deb --no-build --no-strip --package otp-radiusd --profile {profile} --output {PACKED}/"
+        ),
+    )
+    .env("PATH", format!("{TOOLS}/bin:{path}"))
+    .must()?;
+    package()
 }
 
 fn provide_cargo_deb() -> anyhow::Result<()> {
@@ -98,10 +97,11 @@ fn provide_cargo_deb() -> anyhow::Result<()> {
     {
         return Ok(());
     }
-    must(Step::new(
+    Step::new(
         "cargo-deb",
         &format!("cargo install --locked --no-default-features --root {TOOLS} cargo-deb"),
-    ))
+    )
+    .must()
 }
 
 /// Manual pages and completions, by the programs themselves.
@@ -113,7 +113,7 @@ fn make_files(programs: &str) -> anyhow::Result<()> {
     fs::create_dir_all(&man).with_context(|| format!("cannot make {man}"))?;
     for name in ["otp-radiusd", "otpctl"] {
         let program = format!("{programs}/{name}");
-        must(Step::new("manual pages", &format!("{program} man {man}")))?;
+        Step::new("manual pages", &format!("{program} man {man}")).must()?;
         for (shell, file) in [
             ("bash", name.to_owned()),
             ("zsh", format!("_{name}")),
@@ -141,31 +141,35 @@ fn package() -> anyhow::Result<String> {
     bail!("cargo-deb made no package in {PACKED}")
 }
 
-/// What is run in the new Debian. There is no systemd that runs in it, so the daemon is started by hand.
+/// What is run in the new Debian, where systemd runs.
 const TRIAL: &str = "\
-set -eu
-export DEBIAN_FRONTEND=noninteractive
-dpkg -i /package.deb || apt-get install -y -f
+set -eux
+cd /root
+exec 2>&1
+apt-get install -y ./otp-radiusd_*.deb
 dpkg -s otp-radiusd | grep -q 'Status: install ok installed'
 getent passwd otp-radiusd
 test \"$(stat -c '%U %a' /var/lib/otp-radiusd)\" = 'otp-radiusd 700'
 test \"$(stat -c '%U %a' /var/lib/otp-radiusd/seal.key)\" = 'otp-radiusd 600'
-systemctl --root=/ is-enabled otp-radiusd
+systemctl is-enabled otp-radiusd
+systemctl is-active otp-radiusd
+systemctl show --property=Type,NotifyAccess,WatchdogUSec,StatusText otp-radiusd
 runuser -u otp-radiusd -- otp-radiusd --check
 runuser -u otp-radiusd -- otpctl user add alice
 zcat /usr/share/man/man8/otp-radiusd.8.gz | grep -q OTP_RADIUSD_LOG
-install -d -o otp-radiusd /run/otp-radiusd
-runuser -u otp-radiusd -- otp-radiusd & daemon=$!
-for attempt in $(seq 100); do test -S /run/otp-radiusd/admin.socket && break; sleep 0.1; done
 echo 'deadline_ms = 3000' >> /etc/otp-radiusd/otp-radiusd.toml
 otpctl reload
-kill $daemon; wait $daemon || true
-echo '-- the package again: neither the store nor the configuration is touched'
-dpkg -i --force-confold /package.deb
+systemctl reload otp-radiusd
+echo '-- the package again: neither the store nor the configuration is touched, and the daemon is started anew'
+before=$(systemctl show --property=MainPID otp-radiusd)
+dpkg -i --force-confold otp-radiusd_*.deb
 grep -q 'deadline_ms = 3000' /etc/otp-radiusd/otp-radiusd.toml
 runuser -u otp-radiusd -- otpctl user show alice
-echo '-- removed: the store stays'
+systemctl is-active otp-radiusd
+test \"$before\" != \"$(systemctl show --property=MainPID otp-radiusd)\"
+echo '-- removed: the daemon is gone, the store stays'
 apt-get remove -y otp-radiusd
+if systemctl is-active otp-radiusd; then exit 1; fi
 test -e /var/lib/otp-radiusd/seal.key
 test -e /etc/otp-radiusd/otp-radiusd.toml
 echo '-- purged: nothing stays but the user'
@@ -179,23 +183,15 @@ echo '-- tried: all of it'
 
 /// Installs, uses, updates, removes and purges the package in a new Debian.
 fn attempt(package: &str) -> anyhow::Result<()> {
-    if !Path::new(ROOT).join("etc/debian_version").exists() {
-        must(Step::new(
-            "a Debian",
-            &format!("debootstrap --variant=minbase --include=systemd stable {ROOT}"),
-        ))?;
-    }
-    fs::copy(package, format!("{ROOT}/package.deb")).context("cannot copy the package")?;
-    fs::write(format!("{ROOT}/trial.sh"), TRIAL).context("cannot write the trial")?;
-    must(Step::new(
-        "trial",
-        &format!("unshare --mount --pid --fork --root {ROOT} --mount-proc=/proc sh -x /trial.sh"),
-    ))
-}
-
-fn must(step: Step) -> anyhow::Result<()> {
-    let ran = step.run(&mut io::stdout())?;
-    ensure!(ran.status.success(), "failed with {}: {step}", ran.status);
+    guest::provide(package)?;
+    guest::fetch(std::iter::once("--yes ./otp-radiusd_*.deb"))?;
+    println!("\n== trial: in a Debian of its own");
+    let guest = Guest::boot(Path::new("target/deb-try.console"))?;
+    let status = guest
+        .bash(TRIAL, 300)
+        .status()
+        .context("cannot start the trial")?;
+    ensure!(status.success(), "the trial failed with {status}");
     Ok(())
 }
 

@@ -7,10 +7,12 @@ mod check;
 mod deb;
 mod failover;
 mod fuzz;
+mod guest;
 mod load;
 mod machine;
 mod outcome;
 mod packages;
+mod peers;
 mod planted;
 mod sim;
 mod step;
@@ -61,6 +63,9 @@ Commands:
                                    and a nightly toolchain
   deb [--try] [--profile NAME]     build the Debian package of both programs with cargo-deb, which is installed if it is not there;
                                    with --try, as root, install, use, update, remove and purge it in a Debian of its own
+  peers [--profile NAME] [PAGE…]   as root, build the Debian package and follow the pages of docs/use, or those whose names
+                                   contain PAGE, command by command, each on a Debian of its own where systemd runs: with
+                                   a KDC, sshd, OpenVPN, FreeRADIUS, radsecproxy …; tshark judges what the daemon sends
   help                             this text
 ";
 
@@ -88,6 +93,7 @@ fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
         ["planted", filter] => planted::run(Some(filter)),
         ["load", rest @ ..] => load::run(&load::Options::parse(rest)?),
         ["check"] => check::run(),
+        ["peers", rest @ ..] => peers::run(&peers::Options::parse(rest)?),
         ["deb", rest @ ..] => deb::run(&deb::Options::parse(rest)?),
         ["sim", rest @ ..] => sim::run(rest),
         ["failover", rest @ ..] => failover::run(rest),

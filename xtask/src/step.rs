@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, IsTerminal, Write};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 
 use crate::outcome::Totals;
 
@@ -95,6 +95,15 @@ impl Step {
             took: started.elapsed(),
             totals,
         })
+    }
+}
+
+impl Step {
+    /// Runs the command, which has to succeed.
+    pub(crate) fn must(&self) -> anyhow::Result<()> {
+        let ran = self.run(&mut std::io::stdout())?;
+        ensure!(ran.status.success(), "failed with {}: {self}", ran.status);
+        Ok(())
     }
 }
 

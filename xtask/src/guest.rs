@@ -56,6 +56,13 @@ pub(crate) fn provide(package: &str) -> anyhow::Result<()> {
             &format!("debootstrap --variant=minbase --include={include} {release} {ROOT}"),
         )
         .must()?;
+        // As the installer of Debian writes them.
+        let etc = Path::new(ROOT).join("etc");
+        fs::write(etc.join("hostname"), "otp1\n")?;
+        fs::write(
+            etc.join("hosts"),
+            "127.0.0.1 localhost\n127.0.1.1 otp1.example.com otp1\n::1 localhost ip6-localhost ip6-loopback\n",
+        )?;
         fs::write(finished, "").context("cannot write to the Debian")?;
     }
     let home = Path::new(ROOT).join("root");
@@ -123,7 +130,7 @@ impl Guest {
                 "--volatile=overlay",
                 "--private-network",
             ])
-            .args(["--link-journal=no", "--hostname=otp", "--directory", ROOT])
+            .args(["--link-journal=no", "--directory", ROOT])
             .args(registration())
             .stdin(Stdio::null())
             .stdout(File::create(log).with_context(|| format!("cannot write {}", log.display()))?)

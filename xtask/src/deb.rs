@@ -80,10 +80,12 @@ pub(crate) fn build(options: &Options) -> anyhow::Result<String> {
     .must()?;
     make_files(&options.directory())?;
     let path = std::env::var("PATH").unwrap_or_default();
+    // What is not released is large and soon thrown away.
+    let compression = if profile == "release" { "" } else { "--fast" };
     Step::new(
         "package",
         &format!(
-            "cargo deb --no-build --no-strip --package otp-radiusd --profile {profile} --output {PACKED}/"
+            "cargo deb --no-build --no-strip {compression} --package otp-radiusd --profile {profile} --output {PACKED}/"
         ),
     )
     .env("PATH", format!("{TOOLS}/bin:{path}"))
@@ -186,7 +188,7 @@ fn attempt(package: &str) -> anyhow::Result<()> {
     guest::provide(package)?;
     guest::fetch(std::iter::once("--yes ./otp-radiusd_*.deb"))?;
     println!("\n== trial: in a Debian of its own");
-    let guest = Guest::boot(Path::new("target/deb-try.console"))?;
+    let guest = Guest::boot("trial", Path::new("target/deb-try.console"))?;
     let status = guest
         .bash(TRIAL, 300)
         .status()

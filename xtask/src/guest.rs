@@ -4,6 +4,7 @@
 //! there is no network but loopback.
 
 use std::fs::{self, File};
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -63,6 +64,8 @@ pub(crate) fn provide(package: &str) -> anyhow::Result<()> {
             etc.join("hosts"),
             "127.0.0.1 localhost\n127.0.1.1 otp1.example.com otp1\n::1 localhost ip6-localhost ip6-loopback\n",
         )?;
+        // Variables of the kernel are this machine's.
+        symlink("/dev/null", etc.join("systemd/system/systemd-sysctl.service"))?;
         fs::write(finished, "").context("cannot write to the Debian")?;
     }
     let home = Path::new(ROOT).join("root");
@@ -119,8 +122,8 @@ pub(crate) struct Guest {
 }
 
 impl Guest {
-    /// Boots; what the console says goes to `log`.
-    pub(crate) fn boot(log: &Path) -> anyhow::Result<Self> {
+    /// Boots the machine `name`; what the console says goes to `log`. Several may be up at a time.
+    pub(crate) fn boot(name: &str, log: &Path) -> anyhow::Result<Self> {
         let mut command = Command::new("systemd-nspawn");
         command
             .args([
@@ -131,6 +134,9 @@ impl Guest {
                 "--private-network",
             ])
             .args(["--link-journal=no", "--directory", ROOT])
+            .arg(format!("--machine=otp-{name}"))
+            // Nobody writes to the files below, so guests may share them.
+            .env("SYSTEMD_NSPAWN_LOCK", "0")
             .args(registration())
             .stdin(Stdio::null())
             .stdout(File::create(log).with_context(|| format!("cannot write {}", log.display()))?)

@@ -4,10 +4,11 @@
 mod page;
 mod wire;
 
-use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
+use std::{fs, iter, thread};
 
 use anyhow::{Context, bail, ensure};
 
@@ -23,6 +24,8 @@ const DIRECTORIES: [&str; 2] = ["docs/use", "xtask/peers"];
 const LOGS: &str = "target/peers";
 /// Seconds that a page may take.
 const PATIENCE: u32 = 300;
+/// How many pages are followed at a time.
+const SIDE_BY_SIDE: usize = 3;
 
 /// Judges what the daemon sent.
 const REQUIRED: [Package; 2] = [
@@ -88,7 +91,8 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     guest::fetch(pages.iter().flat_map(Page::installations))?;
     fs::create_dir_all(LOGS).with_context(|| format!("cannot make {LOGS}"))?;
 
-    let rows: Vec<Row> = pages.iter().map(follow).collect();
+    let mut rows = follow_all(&pages)?;
+    rows.sort_by(|a, b| a.name.cmp(&b.name));
     let failed = rows.iter().filter(|row| row.failure.is_some()).count();
     print!("\n{}", table(&rows));
     println!("{} passed, {failed} failed", rows.len().saturating_sub(failed));
@@ -118,8 +122,25 @@ fn load(root: &Path) -> anyhow::Result<Vec<Page>> {
     Ok(pages)
 }
 
+/// Follows the pages, [`SIDE_BY_SIDE`] at a time: most of the time of a page goes into waiting for the next code.
+fn follow_all(pages: &[Page]) -> anyhow::Result<Vec<Row>> {
+    let left = Mutex::new(pages.iter());
+    let next = || left.lock().ok().and_then(|mut left| left.next());
+    let follow_rest = || iter::from_fn(next).map(follow).collect::<Vec<Row>>();
+    let rows: Vec<Row> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..SIDE_BY_SIDE).map(|_| scope.spawn(follow_rest)).collect();
+        threads
+            .into_iter()
+            .filter_map(|thread| thread.join().ok())
+            .flatten()
+            .collect()
+    });
+    ensure!(rows.len() == pages.len(), "a page was not followed to its end");
+    Ok(rows)
+}
+
 fn follow(page: &Page) -> Row {
-    println!("\n== {}: {} steps", page.name, page.steps.len());
+    println!("== {}: {} steps", page.name, page.steps.len());
     #[expect(
         clippy::disallowed_methods,
         reason = "measures how long a page takes for people to read"
@@ -131,13 +152,9 @@ fn follow(page: &Page) -> Row {
         Err(error) => (0, Some(format!("{error:#}"))),
     };
     // As the closing line of a test, so that tools for tests read it.
-    println!(
-        "test {} ... {}",
-        page.name,
-        if failure.is_none() { "ok" } else { "FAILED" }
-    );
-    if let Some(failure) = &failure {
-        println!("{failure}");
+    match &failure {
+        None => println!("test {} ... ok", page.name),
+        Some(failure) => println!("test {} ... FAILED\n{failure}", page.name),
     }
     Row {
         name: page.name.clone(),
@@ -150,13 +167,11 @@ fn follow(page: &Page) -> Row {
 
 /// Follows a page: how many steps were done, and how many replies of the daemon tshark judged.
 fn attempt(page: &Page) -> (usize, anyhow::Result<usize>) {
-    let log = |kind: &str| {
-        let name = page.name.replace(['/', '.'], "-");
-        Path::new(LOGS).join(format!("{name}.{kind}"))
-    };
+    let name = page.name.replace(['/', '.'], "-");
+    let log = |kind: &str| Path::new(LOGS).join(format!("{name}.{kind}"));
     let mut done = 0;
     let mut follow = || {
-        let guest = Guest::boot(&log("console"))?;
+        let guest = Guest::boot(&name, &log("console"))?;
         let capture = Capture::start(&guest, &log("pcapng"))?;
         let output = guest
             .bash(&page.script(), PATIENCE)
@@ -200,7 +215,9 @@ fn check(page: &Page, output: &str) -> Result<(), Stop> {
         };
         // The mark of the next step stands behind what was done.
         if parts.len() <= number.saturating_add(1) {
-            return Err(stop("a command fails, or does not end; it printed, after its number:"));
+            return Err(stop(
+                "a command fails, or does not end; it printed, after its number:",
+            ));
         }
         if let Action::Type { shown, .. } = &step.action
             && let Some(line) = page::missing(shown, said)
@@ -271,9 +288,17 @@ mod tests {
         follow(right).unwrap();
         for (wrong, done, why) in [
             (right.replace("a=hello", "false"), 0, "x.md:1: a command fails"),
-            (right.replace("a=hello", "false | true"), 0, "x.md:1: a command fails"),
+            (
+                right.replace("a=hello", "false | true"),
+                0,
+                "x.md:1: a command fails",
+            ),
             (right.replace("a=hello", "exit 0"), 0, "x.md:1: a command fails"),
-            (right.replace("there >", "here >"), 1, "x.md:4: `there` is not printed"),
+            (
+                right.replace("there >", "here >"),
+                1,
+                "x.md:4: `there` is not printed",
+            ),
             (right.replace("echo $a", "false"), 1, "x.md:4: a command fails"),
         ] {
             let stop = follow(&wrong).unwrap_err();

@@ -125,7 +125,9 @@ fn add(steps: &mut Vec<Step>, line: usize, language: &str, block: String) -> any
                 .next()
                 .and_then(|line| line.strip_prefix("# /"))
                 .filter(|path| !path.contains(char::is_whitespace))
-                .context("neither sh nor text, and not a file: its first line is not a comment with a path")?;
+                .context(
+                    "neither sh nor text, and not a file: its first line is not a comment with a path",
+                )?;
             steps.push(Step {
                 line,
                 action: Action::Write {
@@ -226,7 +228,10 @@ key = \"$not\"
             ("```console\n$ echo\n```", "not a file"),
         ] {
             let error = format!("{:#}", Page::parse("x.md", page).unwrap_err());
-            assert!(error.starts_with("x.md") && error.contains(why), "{page}: {error}");
+            assert!(
+                error.starts_with("x.md") && error.contains(why),
+                "{page}: {error}"
+            );
         }
     }
 
@@ -234,7 +239,13 @@ key = \"$not\"
     fn lines_are_found_in_their_order() {
         let shown = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
         let output = "begin\n  Received Access-Accept Id 7 from 127.0.0.1:1812\nend\n";
-        for fitting in ["begin\nend", "Received Access-Accept…", "…Id … from …:1812", "…", ""] {
+        for fitting in [
+            "begin\nend",
+            "Received Access-Accept…",
+            "…Id … from …:1812",
+            "…",
+            "",
+        ] {
             assert_eq!(missing(&shown(fitting), output), None, "{fitting}");
         }
         for (other, first) in [

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use krad::SharedSecret;
 use krad_tokio::{
     AccessRequest, Answer, ClientTerms, DEFAULT_SOCKET_MODE, Discard, Peer, RadiusService, Settings,
-    bind_udp, bind_unix, serve_udp, serve_unix,
+    bind_tcp, bind_udp, bind_unix, serve_tcp, serve_udp, serve_unix,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -35,6 +35,13 @@ pub async fn serve(
             let terms = ClientTerms::network(SharedSecret::new(secret.as_bytes()));
             serve_udp(socket, Arc::new(AcceptAll(terms)), settings, shutdown).await;
         }
+        Target::Tcp(address) => {
+            let socket = bind_tcp(address).context("cannot listen")?;
+            bound(Target::Tcp(socket.local_addr()?));
+            let terms = ClientTerms::network(SharedSecret::new(secret.as_bytes()));
+            serve_tcp(socket, Arc::new(AcceptAll(terms)), settings, shutdown).await;
+        }
+        Target::Tls(_) => anyhow::bail!("it has no certificates: udp://, tcp:// or unix:"),
         Target::Unix(path) => {
             let socket = bind_unix(&path, DEFAULT_SOCKET_MODE).context("cannot listen")?;
             bound(Target::Unix(path));

@@ -21,7 +21,7 @@ pub(crate) struct Campaign {
 }
 
 /// All campaigns.
-const CAMPAIGNS: [Campaign; 9] = [
+const CAMPAIGNS: [Campaign; 10] = [
     Campaign {
         name: "crash",
         variable: "CRASH_KILLS",
@@ -68,6 +68,12 @@ const CAMPAIGNS: [Campaign; 9] = [
         name: "malformed",
         variable: "MALFORMED_PACKETS",
         by_default: 10_000_000,
+        is_of_release: true,
+    },
+    Campaign {
+        name: "idle",
+        variable: "IDLE_CONNECTIONS",
+        by_default: 10_000,
         is_of_release: true,
     },
     Campaign {

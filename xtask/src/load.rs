@@ -3,13 +3,20 @@
 //! All three run on loopback with the same load, in turns, so that what else the machine does falls on all of them. Each
 //! figure is the median of the rounds.
 
+mod certificates;
+mod freeradius;
 mod options;
 mod render;
 mod seen;
 mod server;
 mod state;
 
-use std::{fs, path::PathBuf, process::ExitCode, time::Instant};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Instant,
+};
 
 use anyhow::Context;
 
@@ -20,9 +27,9 @@ use crate::{
     packages::{LOADED, Package},
     step::Step,
 };
-use options::Transport;
+use options::{Subject, Transport, Work};
 use seen::{Seen, median_of};
-use server::{Kind, Server};
+use server::{Kind, PASSWORD, Server};
 use state::State;
 
 /// Where states, configurations and logs of a run are; emptied at its begin. It has to be on a disk, for commits to cost
@@ -48,44 +55,86 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     }
     fs::create_dir_all(&directory).with_context(|| format!("cannot make {DIRECTORY}"))?;
     let directory = directory.canonicalize().context(DIRECTORY)?;
-    if options.scale {
-        let mut rows = Vec::new();
-        for users in SCALE {
-            let options = Options {
-                users,
-                ..options.clone()
-            };
-            rows.push(scale(&options, &directory.join(users.to_string()))?);
+    let text = match options.subject {
+        Subject::Servers => compare(options, &directory)?,
+        Subject::Transports => transports(options, &directory)?,
+        Subject::Sizes => {
+            let mut rows = Vec::new();
+            for users in SCALE {
+                let options = Options {
+                    users,
+                    ..options.clone()
+                };
+                rows.push(scale(&options, &directory.join(users.to_string()))?);
+            }
+            render::scale(&rows)
         }
-        print!("\n{}", render::scale(&rows));
-    } else {
-        print!("\n{}", compare(options, &directory)?);
-    }
+    };
+    print!("\n{text}");
     Ok(ExitCode::SUCCESS)
 }
 
-/// The servers in turns; then ours alone: at half of a rate, and with duplicates.
-fn compare(options: &Options, directory: &std::path::Path) -> anyhow::Result<String> {
+/// A state for the work.
+fn state(options: &Options, directory: &Path) -> anyhow::Result<State> {
     let state = State::make(directory, options.users)?;
-    let mut servers = Vec::new();
-    if options.has_freeradius() {
-        servers.push(Server::start(Kind::FreeRadius, options, &state)?);
+    if options.work == Work::PasswordAndOtp {
+        state.set_passwords(PASSWORD)?;
     }
-    servers.push(Server::start(Kind::AcceptAll, options, &state)?);
-    servers.push(Server::start(Kind::OtpRadiusd, options, &state)?);
+    Ok(state)
+}
+
+/// The servers in turns, each time in another round; the medians.
+fn in_turns(servers: &[Server], options: &Options) -> anyhow::Result<Vec<(Kind, Seen)>> {
     let mut rounds: Vec<Vec<Seen>> = servers.iter().map(|_| Vec::new()).collect();
     for round in 1..=options.rounds {
         for (server, seen) in servers.iter().zip(&mut rounds) {
             let one = server.load(options, &[])?;
-            println!("round {round}, {}: {one}", server.kind);
+            println!(
+                "round {round}, {}, {}: {one}",
+                options.transport.name(),
+                server.kind
+            );
             seen.push(one);
         }
     }
-    let medians: Vec<(Kind, Seen)> = servers
-        .iter()
-        .zip(&rounds)
+    let medians = servers.iter().zip(&rounds);
+    Ok(medians
         .filter_map(|(server, seen)| Some((server.kind, median_of(seen)?)))
-        .collect();
+        .collect())
+}
+
+/// FreeRADIUS and ours on each transport.
+fn transports(options: &Options, directory: &Path) -> anyhow::Result<String> {
+    let state = state(options, directory)?;
+    let mut rows = Vec::new();
+    for transport in Transport::ALL {
+        let options = Options {
+            transport,
+            subject: Subject::Servers,
+            ..options.clone()
+        };
+        let mut servers = vec![Server::start(Kind::OtpRadiusd, &options, &state)?];
+        if options.has_freeradius() {
+            servers.push(Server::start(Kind::FreeRadius, &options, &state)?);
+        }
+        rows.push((transport, in_turns(&servers, &options)?));
+    }
+    Ok(render::transports(&rows))
+}
+
+/// The servers in turns; then ours alone: at half of a rate, and with duplicates.
+fn compare(options: &Options, directory: &Path) -> anyhow::Result<String> {
+    let state = state(options, directory)?;
+    let mut servers = Vec::new();
+    if options.has_freeradius() {
+        servers.push(Server::start(Kind::FreeRadius, options, &state)?);
+    }
+    // It has no certificates.
+    if options.transport != Transport::Tls {
+        servers.push(Server::start(Kind::AcceptAll, options, &state)?);
+    }
+    servers.push(Server::start(Kind::OtpRadiusd, options, &state)?);
+    let medians = in_turns(&servers, options)?;
     let rate_of = |kind| {
         medians
             .iter()
@@ -115,7 +164,7 @@ fn compare(options: &Options, directory: &std::path::Path) -> anyhow::Result<Str
 }
 
 /// One size of the store: import, cold start, rate, memory.
-fn scale(options: &Options, directory: &std::path::Path) -> anyhow::Result<render::Scale> {
+fn scale(options: &Options, directory: &Path) -> anyhow::Result<render::Scale> {
     fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
     let state = State::make(directory, options.users)?;
     println!(

@@ -48,15 +48,17 @@ Commands:
   reload [N]                       change the configuration N times (default 1000) under load; appended, too
   malformed [N]                    send N packets (default 10000000) that are wrong in every way beside traffic that is valid;
                                    appended, too
+  idle [N]                         open N idle connections on TLS (default 10000) and log in beside them; appended, too
   soak [SECONDS]                   let the daemon work for so long (default 1800) and see that nothing grows; appended, too
   disk [N]                         make the first N calls (default 60) of each kind to the disk fail, one in each run;
   sim [--seeds N] [--seed SEED] …  run the daemon on N seeds (default 10000) of an imagined world, or one of them twice;
                                    sim, crash, order and disk append what they saw to docs/reliability-ledger.csv
-  load [--users N] [--seconds S] [--rounds N] [--window N] [--lanes N] [--transport udp|unix]
+  load [--users N] [--seconds S] [--rounds N] [--window N] [--lanes N] [--transport udp|tcp|tls|unix]
+       [--work otp|password+otp]
                                    put a load on otp-radiusd, on Debian's FreeRADIUS with everything in memory and on a
                                    server that accepts everything, in turns, and print rates, latencies and processor
-                                   times beside the goals of docs/performance.md; with --scale, on otp-radiusd alone with
-                                   1,000, 100,000 and 1,000,000 tokens
+                                   times beside the goals of docs/performance.md; with --transports, on each transport; with
+                                   --scale, on otp-radiusd alone with 1,000, 100,000 and 1,000,000 tokens
   check                            what has to hold before a release: licences and sources of dependencies, each feature
                                    alone, no_std, documentation as docs.rs builds it, every package packed and built
                                    from its archive with its tests, and with its oldest dependencies; needs cargo-deny

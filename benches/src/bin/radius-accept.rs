@@ -8,9 +8,9 @@ use tokio_util::sync::CancellationToken;
 /// Accepts every request with the right shared secret, without looking at it: the floor for measurements of servers.
 #[derive(Debug, Parser)]
 struct Options {
-    /// Where to listen: udp://ADDRESS:PORT or unix:/PATH.
+    /// Where to listen: udp://ADDRESS:PORT, tcp://ADDRESS:PORT or unix:/PATH.
     listen: Target,
-    /// The shared secret (UDP).
+    /// The shared secret (UDP, TCP).
     #[arg(long, default_value = "the secret of a load generator", value_name = "TEXT")]
     secret: String,
 }

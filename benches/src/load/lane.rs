@@ -13,7 +13,10 @@ use anyhow::{Context as _, bail};
 use krad::{MAX_PACKET_LENGTH, StreamDecoder};
 use rustix::net::{MMsgHdr, SendAncillaryBuffer, SendFlags, sendmmsg};
 
-use super::{Options, Target};
+use super::{
+    Options, Target,
+    stream::{Stream, Tls, tcp},
+};
 
 /// Datagrams that are handed to the kernel in one call.
 const BATCH: usize = 64;
@@ -21,8 +24,8 @@ const BATCH: usize = 64;
 /// One source port, or one connection.
 pub(super) enum Lane {
     Udp(UdpSocket),
-    Unix {
-        stream: UnixStream,
+    Connection {
+        stream: Stream,
         decoder: StreamDecoder,
         /// What the socket has not taken yet.
         outbound: Vec<u8>,
@@ -31,11 +34,21 @@ pub(super) enum Lane {
 
 /// Opens as many lanes as `options` ask for.
 pub(super) fn connect(options: &Options) -> anyhow::Result<Vec<Lane>> {
+    let tls = match options.target {
+        Target::Tls(_) => Some(Tls::read(options)?),
+        _ => None,
+    };
     (0..options.lanes)
         .map(|_| {
-            let lane = match &options.target {
-                Target::Udp(address) => Lane::udp(*address),
-                Target::Unix(path) => UnixStream::connect(path).and_then(Lane::unix),
+            let lane = match (&options.target, &tls) {
+                (Target::Udp(address), _) => Lane::udp(*address).map_err(Into::into),
+                (Target::Unix(path), _) => UnixStream::connect(path)
+                    .map_err(Into::into)
+                    .and_then(|stream| Lane::connection(Stream::Unix(stream))),
+                (Target::Tls(address), Some(tls)) => tls.connect(*address).and_then(Lane::connection),
+                (Target::Tcp(address) | Target::Tls(address), _) => {
+                    tcp(*address).and_then(|stream| Lane::connection(Stream::Tcp(stream)))
+                }
             };
             lane.with_context(|| format!("cannot connect to {:?}", options.target))
         })
@@ -54,9 +67,9 @@ impl Lane {
         Ok(Self::Udp(socket))
     }
 
-    fn unix(stream: UnixStream) -> io::Result<Self> {
-        stream.set_nonblocking(true)?;
-        Ok(Self::Unix {
+    fn connection(stream: Stream) -> anyhow::Result<Self> {
+        stream.set_nonblocking()?;
+        Ok(Self::Connection {
             stream,
             decoder: StreamDecoder::new(),
             outbound: Vec::new(),
@@ -67,13 +80,13 @@ impl Lane {
     pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Self::Udp(socket) => socket.as_fd(),
-            Self::Unix { stream, .. } => stream.as_fd(),
+            Self::Connection { stream, .. } => stream.as_fd(),
         }
     }
 
     /// Whether something waits until the socket takes more.
     pub(super) fn is_blocked(&self) -> bool {
-        matches!(self, Self::Unix { outbound, .. } if !outbound.is_empty())
+        matches!(self, Self::Connection { outbound, stream, .. } if !outbound.is_empty() || stream.holds_back())
     }
 
     /// Sends `packets`. A datagram that the kernel has no room for is lost, as on a network.
@@ -84,7 +97,7 @@ impl Lane {
                     send_datagrams(socket, batch)?;
                 }
             }
-            Self::Unix { outbound, .. } => {
+            Self::Connection { outbound, .. } => {
                 for packet in packets {
                     outbound.extend_from_slice(packet);
                 }
@@ -96,7 +109,7 @@ impl Lane {
 
     /// Writes what waits to be written.
     pub(super) fn flush(&mut self) -> anyhow::Result<()> {
-        let Self::Unix { stream, outbound, .. } = self else {
+        let Self::Connection { stream, outbound, .. } = self else {
             return Ok(());
         };
         while !outbound.is_empty() {
@@ -106,7 +119,10 @@ impl Lane {
                 Err(error) => return Err(error).context("cannot send"),
             }
         }
-        Ok(())
+        match stream.flush() {
+            Err(error) if !is_for_later(&error) => Err(error).context("cannot send"),
+            _ => Ok(()),
+        }
     }
 
     /// Hands every packet that has come to `take`.
@@ -122,7 +138,7 @@ impl Lane {
                     Err(error) => return Err(error).context("cannot receive"),
                 }
             },
-            Self::Unix { stream, decoder, .. } => loop {
+            Self::Connection { stream, decoder, .. } => loop {
                 match stream.read(decoder.space()) {
                     Ok(0) => bail!("the server closed a connection"),
                     Ok(count) => decoder.filled(count),

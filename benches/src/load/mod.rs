@@ -1,7 +1,7 @@
 //! A load generator for RADIUS servers.
 //!
 //! One thread keeps a number of Access-Requests outstanding (closed loop), or sends them at a rate whatever becomes of
-//! them (open loop), over UDP or over UNIX stream sockets, and tells rate, latencies and what they cost the server. Its
+//! them (open loop), over UDP, TCP, TLS or UNIX stream sockets, and tells rate, latencies and what they cost the server. Its
 //! users have HOTP tokens, so that every code is fresh, in any number and at any speed. It checks what it is answered.
 //!
 //! | module | what it does |
@@ -9,7 +9,7 @@
 //! | [`Options`] | the command line |
 //! | [`Users`] | who logs in: names, keys, counters |
 //! | `traffic` | requests, built before the clock starts |
-//! | `lane` | sockets |
+//! | `lane`, `stream` | sockets |
 //! | `engine` | sends, receives, times |
 //! | `first` | waits for a server that starts |
 //! | [`Report`] | what it saw |
@@ -20,6 +20,7 @@ mod lane;
 mod options;
 mod process;
 mod report;
+mod stream;
 mod traffic;
 mod users;
 

@@ -10,7 +10,7 @@ pub(super) const IDENTIFIERS: usize = 256;
 /// Puts a load of Access-Requests on a RADIUS server and measures it.
 #[derive(Debug, Clone, clap::Parser)]
 pub struct Options {
-    /// Where the server listens: udp://ADDRESS:PORT or unix:/PATH.
+    /// Where the server listens: udp://ADDRESS:PORT, tcp://ADDRESS:PORT, tls://ADDRESS:PORT or unix:/PATH.
     pub target: Target,
     /// How many users log in, one after the other.
     #[arg(long, default_value_t = 1000, value_name = "N")]
@@ -37,7 +37,22 @@ pub struct Options {
     /// Send this password for everybody in place of codes: for servers that know no HOTP.
     #[arg(long, value_name = "PASSWORD")]
     pub fixed_password: Option<String>,
-    /// The shared secret (UDP).
+    /// Send this before each code.
+    #[arg(
+        long,
+        default_value = "",
+        value_name = "PASSWORD",
+        conflicts_with = "fixed_password"
+    )]
+    pub password: String,
+    /// Send the codes of this time (RFC 6238, 30 s) in place of those of counters, as long as they are the same: for
+    /// servers that know no HOTP.
+    #[arg(long, conflicts_with = "fixed_password")]
+    pub totp: bool,
+    /// Directory of ca.pem, client.pem and client.key (TLS).
+    #[arg(long, value_name = "DIRECTORY")]
+    pub certificates: Option<PathBuf>,
+    /// The shared secret (UDP, TCP).
     #[arg(long, default_value = "the secret of a load generator", value_name = "TEXT")]
     pub secret: String,
     /// The server's process, for its processor time and its memory.
@@ -80,6 +95,10 @@ pub enum Mode {
 pub enum Target {
     /// RADIUS over UDP.
     Udp(SocketAddr),
+    /// RADIUS over TCP (RFC 6613).
+    Tcp(SocketAddr),
+    /// RADIUS over TLS (RFC 6614).
+    Tls(SocketAddr),
     /// RADIUS over a UNIX stream socket, as a KDC speaks it: no shared secret, no Message-Authenticator.
     Unix(PathBuf),
 }
@@ -89,9 +108,19 @@ impl FromStr for Target {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let unix = text.strip_prefix("unix:").map(|path| Self::Unix(path.into()));
-        let udp = || text.strip_prefix("udp://")?.parse().ok().map(Self::Udp);
-        unix.or_else(udp)
-            .ok_or_else(|| format!("{text:?} is neither udp://ADDRESS:PORT nor unix:/PATH"))
+        let network = || {
+            let (scheme, address) = text.split_once("://")?;
+            let of: fn(SocketAddr) -> Self = match scheme {
+                "udp" => Self::Udp,
+                "tcp" => Self::Tcp,
+                "tls" => Self::Tls,
+                _ => return None,
+            };
+            address.parse().ok().map(of)
+        };
+        unix.or_else(network).ok_or_else(|| {
+            format!("{text:?} is neither udp://, tcp:// or tls:// with ADDRESS:PORT nor unix:/PATH")
+        })
     }
 }
 
@@ -171,7 +200,7 @@ mod tests {
         let udp = Target::Udp("127.0.0.1:1812".parse().unwrap());
         assert_eq!("udp://127.0.0.1:1812".parse(), Ok(udp));
         assert_eq!("unix:/run/x".parse(), Ok(Target::Unix("/run/x".into())));
-        for wrong in ["127.0.0.1:1812", "udp://localhost", "tcp://127.0.0.1:1"] {
+        for wrong in ["127.0.0.1:1812", "udp://localhost", "dtls://127.0.0.1:1"] {
             assert!(wrong.parse::<Target>().is_err(), "{wrong}");
         }
     }

@@ -49,7 +49,8 @@ fn loopback() -> Target {
 #[test]
 fn every_reply_is_counted() {
     let dir = tempfile::tempdir().unwrap();
-    for target in [loopback(), Target::Unix(dir.path().join("socket"))] {
+    let tcp = "tcp://127.0.0.1:0".parse().unwrap();
+    for target in [loopback(), tcp, Target::Unix(dir.path().join("socket"))] {
         let counters = dir.path().join("counters");
         let report = load_on(
             target,

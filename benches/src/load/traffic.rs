@@ -18,8 +18,12 @@ pub(super) struct Traffic {
     lanes: usize,
     per_lane: usize,
     secret: SharedSecret,
-    is_udp: bool,
+    /// A KDC's requests carry none.
+    has_message_authenticator: bool,
     fixed_password: Option<String>,
+    password: String,
+    /// The time step whose codes are sent, for all that are prepared.
+    time_step: Option<u64>,
 }
 
 struct Slot {
@@ -30,11 +34,11 @@ struct Slot {
 
 impl Traffic {
     pub(super) fn new(options: &Options, users: Users, rng: &mut StdRng) -> anyhow::Result<Self> {
-        let is_udp = matches!(options.target, Target::Udp(_));
-        let secret = if is_udp {
-            SharedSecret::new(options.secret.as_bytes())
-        } else {
-            SharedSecret::empty()
+        let secret = match options.target {
+            Target::Udp(_) | Target::Tcp(_) => SharedSecret::new(options.secret.as_bytes()),
+            // What everybody knows (RFC 6614 §2.3).
+            Target::Tls(_) => SharedSecret::new(b"radsec"),
+            Target::Unix(_) => SharedSecret::empty(),
         };
         let each = options.prepared().div_ceil(options.window);
         let mut traffic = Self {
@@ -43,8 +47,10 @@ impl Traffic {
             lanes: options.lanes,
             per_lane: options.slots_per_lane(),
             secret,
-            is_udp,
+            has_message_authenticator: !matches!(options.target, Target::Unix(_)),
             fixed_password: options.fixed_password.clone(),
+            password: options.password.clone(),
+            time_step: options.totp.then(time_step).transpose()?,
         };
         traffic.slots.extend((0..options.window).map(|_| Slot {
             requests: Vec::with_capacity(each),
@@ -131,12 +137,15 @@ impl Traffic {
         let request = match &self.fixed_password {
             Some(password) => request.user_password(password.as_bytes())?,
             None => {
-                let ahead = u64::try_from(rounds).unwrap_or(u64::MAX);
-                request.user_password(self.users.code(user, ahead).as_str().as_bytes())?
+                let code = match self.time_step {
+                    Some(step) => self.users.code_at(user, step),
+                    None => self.users.code(user, u64::try_from(rounds).unwrap_or(u64::MAX)),
+                };
+                request.user_password(format!("{}{}", self.password, code.as_str()).as_bytes())?
             }
         };
         let request = request.with(AttributeType::NAS_IDENTIFIER, b"load")?;
-        let request = if self.is_udp {
+        let request = if self.has_message_authenticator {
             request
         } else {
             request.dangerous_omit_message_authenticator()
@@ -151,6 +160,16 @@ impl Traffic {
         let number = local.saturating_add(self.per_lane.saturating_mul(index % own));
         Identifier(u8::try_from(number).unwrap_or(u8::MAX))
     }
+}
+
+/// The time step of now (RFC 6238 §4), 30 s long.
+fn time_step() -> anyhow::Result<u64> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the servers that are measured look at the same clock"
+    )]
+    let now = std::time::SystemTime::now();
+    Ok(now.duration_since(std::time::UNIX_EPOCH)?.as_secs() / 30)
 }
 
 #[cfg(test)]

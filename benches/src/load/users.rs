@@ -54,7 +54,13 @@ impl Users {
     #[must_use]
     pub fn code(&self, user: usize, ahead: u64) -> otp_core::Otp {
         let next = self.counters.get(user).copied().unwrap_or_default();
-        Hotp::default().generate(&self.key(user), next.saturating_add(ahead))
+        self.code_at(user, next.saturating_add(ahead))
+    }
+
+    /// The code of a counter or of a time step.
+    #[must_use]
+    pub fn code_at(&self, user: usize, factor: u64) -> otp_core::Otp {
+        Hotp::default().generate(&self.key(user), factor)
     }
 
     /// `shown` more codes of a user have been shown.

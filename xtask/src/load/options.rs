@@ -11,34 +11,79 @@ pub(crate) struct Options {
     pub(super) window: u32,
     pub(super) lanes: u32,
     pub(super) transport: Transport,
-    /// Compare sizes of the store instead of servers.
-    pub(super) scale: bool,
+    pub(super) work: Work,
+    /// What is compared.
+    pub(super) subject: Subject,
 }
 
 /// How requests travel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Transport {
     Udp,
+    Tcp,
+    /// With certificates on both sides.
+    Tls,
     /// The KDC's socket. FreeRADIUS has none.
     Unix,
 }
 
+impl Transport {
+    pub(super) const ALL: [Self; 4] = [Self::Udp, Self::Tcp, Self::Tls, Self::Unix];
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Unix => "unix",
+        }
+    }
+}
+
+/// What servers have to verify.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Work {
+    /// A code.
+    Otp,
+    /// A password and a code after it; the password is kept as a slow hash.
+    PasswordAndOtp,
+}
+
+/// What is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Subject {
+    /// Servers.
+    Servers,
+    /// Servers, on each transport.
+    Transports,
+    /// Sizes of the store.
+    Sizes,
+}
+
 impl Options {
-    /// Reads `[--users N] [--seconds S] [--rounds N] [--window N] [--lanes N] [--transport udp|unix] [--scale]`.
+    /// Reads `[--users N] [--seconds S] [--rounds N] [--window N] [--lanes N] [--transport udp|tcp|tls|unix]
+    /// [--work otp|password+otp] [--scale|--transports]`.
     pub(crate) fn parse(arguments: &[&str]) -> anyhow::Result<Self> {
         let mut options = Self {
-            users: 10_000,
+            users: 0,
             seconds: 5.0,
             rounds: 5,
             window: 256,
             lanes: 8,
             transport: Transport::Udp,
-            scale: false,
+            work: Work::Otp,
+            subject: Subject::Servers,
         };
+        let mut users = None;
         let mut arguments = arguments.iter();
         while let Some(&name) = arguments.next() {
-            if name == "--scale" {
-                options.scale = true;
+            let subject = match name {
+                "--scale" => Some(Subject::Sizes),
+                "--transports" => Some(Subject::Transports),
+                _ => None,
+            };
+            if let Some(subject) = subject {
+                options.subject = subject;
                 continue;
             }
             let value = *arguments
@@ -52,7 +97,7 @@ impl Options {
                     .with_context(|| format!("{name} {value}: not a number from 1 on"))
             };
             match name {
-                "--users" => options.users = number()?,
+                "--users" => users = Some(number()?),
                 "--rounds" => options.rounds = number()?,
                 "--window" => options.window = number()?,
                 "--lanes" => options.lanes = number()?,
@@ -60,10 +105,16 @@ impl Options {
                     options.seconds = value.parse().with_context(|| format!("--seconds {value}"))?
                 }
                 "--transport" => {
-                    options.transport = match value {
-                        "udp" => Transport::Udp,
-                        "unix" => Transport::Unix,
-                        _ => bail!("--transport {value}: neither udp nor unix"),
+                    options.transport = Transport::ALL
+                        .into_iter()
+                        .find(|transport| transport.name() == value)
+                        .with_context(|| format!("--transport {value}: neither udp, tcp, tls nor unix"))?;
+                }
+                "--work" => {
+                    options.work = match value {
+                        "otp" => Work::Otp,
+                        "password+otp" => Work::PasswordAndOtp,
+                        _ => bail!("--work {value}: neither otp nor password+otp"),
                     };
                 }
                 _ => bail!("{name}: no such option; see `cargo xtask help`"),
@@ -73,12 +124,21 @@ impl Options {
             options.seconds > 0.0 && options.seconds <= 600.0,
             "--seconds is outside 0..=600"
         );
+        // Each password is hashed before the measurement, which takes its time.
+        options.users = users.unwrap_or(match options.work {
+            Work::Otp => 10_000,
+            Work::PasswordAndOtp => 500,
+        });
         Ok(options)
     }
 
     /// Whether FreeRADIUS takes part.
     pub(super) fn has_freeradius(&self) -> bool {
-        self.transport == Transport::Udp && !self.scale
+        match self.subject {
+            Subject::Servers => self.transport != Transport::Unix,
+            Subject::Transports => true,
+            Subject::Sizes => false,
+        }
     }
 }
 
@@ -92,14 +152,18 @@ mod tests {
         assert_eq!((options.users, options.seconds), (7, 0.5));
         assert!(!options.has_freeradius());
         assert!(Options::parse(&[]).unwrap().has_freeradius());
-        assert!(Options::parse(&["--scale"]).unwrap().scale);
+        assert_eq!(Options::parse(&["--scale"]).unwrap().subject, Subject::Sizes);
+        assert!(Options::parse(&["--transports"]).unwrap().has_freeradius());
+        let slow = Options::parse(&["--work", "password+otp", "--transport", "tls"]).unwrap();
+        assert_eq!((slow.users, slow.transport), (500, Transport::Tls));
         for wrong in [
             &["--users"][..],
             &["--users", "0"],
             &["--users", "x"],
             &["--seconds", "0"],
             &["--seconds", "NaN"],
-            &["--transport", "tcp"],
+            &["--transport", "dtls"],
+            &["--work", "nothing"],
             &["--fast", "1"],
             &["7"],
         ] {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{
+    options::Transport,
     seen::{Latencies, Seen},
     server::Kind,
 };
@@ -88,6 +89,46 @@ pub(super) fn comparison(
         rate >= DUPLICATE && latency >= DUPLICATE,
         &format!("{rate:.1} × the rate, p50 {latency:.1} × as fast (goal: 3 ×)"),
     );
+    text
+}
+
+/// Ours on each transport, beside FreeRADIUS on the same.
+pub(super) fn transports(rows: &[(Transport, Vec<(Kind, Seen)>)]) -> String {
+    let mut text = String::from(
+        "| transport | server | replies/s | beside FreeRADIUS | p50 | p99 | p99.9 | processor time per reply |\n\
+         | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n",
+    );
+    for (transport, servers) in rows {
+        let find = |kind| servers.iter().find(|(of, _)| *of == kind).map(|(_, seen)| seen);
+        let freeradius = find(Kind::FreeRadius).map(|seen| seen.rate);
+        for (kind, seen) in servers {
+            let beside =
+                freeradius.map_or_else(|| "–".to_owned(), |rate| format!("{:.2} ×", seen.rate / rate));
+            row(
+                &mut text,
+                &format!("{} | {kind}", transport.name()),
+                seen,
+                &beside,
+            );
+        }
+    }
+    text.push('\n');
+    for (transport, servers) in rows {
+        let rate = |kind| {
+            servers
+                .iter()
+                .find(|(of, _)| *of == kind)
+                .map(|(_, seen)| seen.rate)
+        };
+        if let (Some(ours), Some(freeradius)) = (rate(Kind::OtpRadiusd), rate(Kind::FreeRadius)) {
+            let seen = format!("{:.2} × (goal: 1.00 ×)", ours / freeradius);
+            let what = format!(
+                "durable validations beside FreeRADIUS in memory, {}",
+                transport.name()
+            );
+            goal(&mut text, &what, ours >= freeradius, &seen);
+        }
+    }
     text
 }
 
@@ -214,6 +255,25 @@ mod tests {
         // Over UNIX sockets there is nothing to stand beside.
         let text = comparison(&slow[1..], None, &[], &duplicates);
         assert!(!text.contains("in memory:"), "{text}");
+    }
+
+    #[test]
+    fn transports_are_compared_with_freeradius_where_it_listens() {
+        let text = transports(&[
+            (
+                Transport::Tls,
+                vec![(Kind::OtpRadiusd, seen(900.0)), (Kind::FreeRadius, seen(600.0))],
+            ),
+            (Transport::Unix, vec![(Kind::OtpRadiusd, seen(900.0))]),
+        ]);
+        for line in [
+            "| tls | otp-radiusd, durable HOTP | 900 | 1.50 × | 1.00 ms | 2.00 ms | 3.00 ms | 20.0 µs |",
+            "| unix | otp-radiusd, durable HOTP | 900 | – |",
+            "- durable validations beside FreeRADIUS in memory, tls: 1.50 × (goal: 1.00 ×): met",
+        ] {
+            assert!(text.contains(line), "{line:?} is not in\n{text}");
+        }
+        assert!(!text.contains("in memory, unix"), "{text}");
     }
 
     #[test]

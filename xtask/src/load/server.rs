@@ -4,25 +4,29 @@ use std::{
     fmt,
     fs::{self, File},
     net::UdpSocket,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Stdio},
 };
 
 use anyhow::{Context, ensure};
 
 use super::{
-    Options, Transport, now,
+    Options, certificates, freeradius, now,
+    options::{Transport, Work},
     seen::Seen,
     state::{SECRET, State, program},
 };
 
-/// What everybody's password is at FreeRADIUS, which knows no HOTP without a module.
-const FIXED_PASSWORD: &str = "123456";
+/// What everybody sends to FreeRADIUS in place of a code: it knows no HOTP.
+pub(super) const FIXED_PASSWORD: &str = "123456";
+/// What everybody sends before the code, where that is the work.
+pub(super) const PASSWORD: &str = "correct horse";
 
 /// A server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Debian's FreeRADIUS with users and passwords in memory (`files`, `pap`): nothing durable, no log.
+    /// Debian's FreeRADIUS with users, passwords and keys in memory (`files`, `pap`, `totp`): nothing durable, no log, a
+    /// code as often as it comes.
     FreeRadius,
     /// `radius-accept`: nothing but RADIUS.
     AcceptAll,
@@ -33,7 +37,7 @@ pub(super) enum Kind {
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::FreeRadius => "FreeRADIUS, files + pap in memory",
+            Self::FreeRadius => "FreeRADIUS in memory",
             Self::AcceptAll => "accepts everything",
             Self::OtpRadiusd => "otp-radiusd, durable HOTP",
         })
@@ -47,22 +51,29 @@ pub(super) struct Server {
     pub(super) seconds_to_first_answer: f64,
     process: Child,
     target: String,
+    transport: Transport,
+    work: Work,
     users: u32,
     counters: PathBuf,
+    certificates: PathBuf,
 }
 
 impl Server {
-    /// Starts a server and waits for its first answer.
+    /// Starts a server on the transport of `options` and waits for its first answer.
     pub(super) fn start(kind: Kind, options: &Options, state: &State) -> anyhow::Result<Self> {
-        let directory = &state.directory;
-        let target = match options.transport {
-            Transport::Udp => format!("udp://127.0.0.1:{}", free_port()?),
+        let (directory, transport) = (&state.directory, options.transport);
+        let certificates = directory.join("certificates");
+        if transport == Transport::Tls {
+            certificates::make(&certificates)?;
+        }
+        let target = match transport {
             Transport::Unix => format!("unix:{}", directory.join(format!("{kind:?}.socket")).display()),
+            _ => format!("{}://127.0.0.1:{}", transport.name(), free_port()?),
         };
         let mut command = match kind {
             Kind::FreeRadius => {
-                let raddb = directory.join("raddb");
-                configure_freeradius(&raddb, &target, state.users)?;
+                let raddb = directory.join(format!("raddb-{}", transport.name()));
+                freeradius::configure(&raddb, &target, options, state, &certificates)?;
                 let mut command = Command::new("freeradius");
                 command.arg("-f").arg("-d").arg(&raddb);
                 command
@@ -74,15 +85,23 @@ impl Server {
             }
             Kind::OtpRadiusd => {
                 let config = directory.join("otp-radiusd.toml");
-                fs::write(&config, "").with_context(|| config.display().to_string())?;
+                let text = if transport == Transport::Tls {
+                    certificates::section(&certificates)
+                } else {
+                    String::new()
+                };
+                fs::write(&config, text).with_context(|| config.display().to_string())?;
                 let mut command = Command::new(program("otp-radiusd"));
                 command.arg("--config").arg(config);
                 command.arg("--state-dir").arg(state.path());
                 command.args(["--listen", &target]);
+                // Not the one of a daemon that serves on this machine.
+                let admin = format!("{}-admin.socket", transport.name());
+                command.env("OTP_RADIUSD_ADMIN_SOCKET", directory.join(admin));
                 command
             }
         };
-        let log = directory.join(format!("{kind:?}.log"));
+        let log = directory.join(format!("{kind:?}-{}.log", transport.name()));
         let log = File::create(&log).with_context(|| log.display().to_string())?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let mut server = Self {
@@ -90,8 +109,11 @@ impl Server {
             seconds_to_first_answer: 0.0,
             process: command.spawn().with_context(|| format!("cannot start {kind}"))?,
             target,
+            transport,
+            work: options.work,
             users: state.users,
             counters: state.counters(),
+            certificates,
         };
         let began = now();
         server.generator(1, 1, &["--until-answered"])?;
@@ -116,14 +138,23 @@ impl Server {
         for (name, number) in numbers {
             command.args([name, &number.to_string()]);
         }
-        match self.kind {
-            Kind::FreeRadius => {
+        match (self.kind, self.work) {
+            (Kind::FreeRadius, Work::Otp) => {
                 command.args(["--fixed-password", FIXED_PASSWORD]);
             }
-            Kind::AcceptAll => {}
-            Kind::OtpRadiusd => {
-                command.arg("--counters").arg(&self.counters);
+            (Kind::FreeRadius, Work::PasswordAndOtp) => {
+                command.args(["--password", PASSWORD, "--totp"]);
             }
+            (Kind::AcceptAll, _) => {}
+            (Kind::OtpRadiusd, work) => {
+                command.arg("--counters").arg(&self.counters);
+                if work == Work::PasswordAndOtp {
+                    command.args(["--password", PASSWORD]);
+                }
+            }
+        }
+        if self.transport == Transport::Tls {
+            command.arg("--certificates").arg(&self.certificates);
         }
         let output = command
             .stderr(Stdio::inherit())
@@ -152,21 +183,4 @@ impl Drop for Server {
 fn free_port() -> anyhow::Result<u16> {
     let socket = UdpSocket::bind("127.0.0.1:0").context("no port is free")?;
     Ok(socket.local_addr()?.port())
-}
-
-/// Writes a configuration with nothing in it that costs time: users and passwords in memory, no log of requests.
-fn configure_freeradius(raddb: &Path, target: &str, users: u32) -> anyhow::Result<()> {
-    let (_, port) = target.rsplit_once(':').context("no port")?;
-    fs::create_dir_all(raddb).with_context(|| format!("cannot make {}", raddb.display()))?;
-    let passwords: String = (0..users)
-        .map(|user| format!("u{user:07} Cleartext-Password := \"{FIXED_PASSWORD}\"\n"))
-        .collect();
-    let configuration = include_str!("freeradius.conf")
-        .replace("@RADDB@", &raddb.display().to_string())
-        .replace("@PORT@", port)
-        .replace("@SECRET@", SECRET);
-    for (name, text) in [("users", passwords), ("radiusd.conf", configuration)] {
-        fs::write(raddb.join(name), text).with_context(|| format!("cannot write {name}"))?;
-    }
-    Ok(())
 }

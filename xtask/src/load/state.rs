@@ -59,6 +59,24 @@ impl State {
         })
     }
 
+    /// Gives every user the same password.
+    pub(super) fn set_passwords(&self, password: &str) -> anyhow::Result<()> {
+        let file = self.directory.join("password");
+        fs::write(&file, format!("{password}\n")).with_context(|| file.display().to_string())?;
+        for user in 0..self.users {
+            let stdin = File::open(&file).with_context(|| file.display().to_string())?;
+            let user = format!("u{user:07}");
+            self.otpctl(&["user", "set", &user, "--password"], stdin.into())?;
+        }
+        Ok(())
+    }
+
+    /// The tokens, as `otpctl token import` reads them.
+    pub(super) fn tokens(&self) -> anyhow::Result<String> {
+        let file = self.directory.join("tokens.csv");
+        fs::read_to_string(&file).with_context(|| file.display().to_string())
+    }
+
     pub(super) fn path(&self) -> PathBuf {
         self.directory.join("state")
     }

@@ -27,6 +27,7 @@ mod failover;
 mod failures;
 mod freeradius;
 mod full;
+mod idle;
 mod kdc;
 mod kdc_check;
 mod kdc_try;

@@ -1,10 +1,9 @@
-//! TCP, several addresses, sockets from systemd, and ten thousand connections.
+//! TCP, several addresses, and sockets from systemd.
 
 use std::{
     fs,
     io::{BufRead as _, BufReader},
     net::{SocketAddr, TcpListener, TcpStream},
-    os::unix::net::UnixStream,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
     thread,
@@ -186,38 +185,4 @@ fn systemd_passes_what_nobody_wants() {
     let activated = Activated::start(&system, &options, "listen = [\"systemd:radsec\"]");
     let _ = TcpStream::connect(&address);
     activated.wait_for("systemd passes no socket \"radsec\" (others: other)");
-}
-
-/// Ten thousand connections on which nothing happens, and a login beside them.
-#[test]
-fn ten_thousand_idle_connections() {
-    const CONNECTIONS: usize = 10_000;
-    let (limit, hard) = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE).unwrap();
-    assert!(
-        hard > 12_000,
-        "this needs a hard limit of open files above 12,000"
-    );
-    if limit < hard {
-        nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE, hard, hard).unwrap();
-    }
-    let (system, _) = system();
-    let socket = system.kdc_socket();
-    let configuration = format!(
-        "listen = [\"unix:{}\"]\n[limits]\nconnections = 10100",
-        socket.display()
-    );
-    let daemon = daemon(&system, &configuration);
-    let before = daemon.resident_kilobytes();
-    let mut idle = Vec::with_capacity(CONNECTIONS);
-    while idle.len() < CONNECTIONS {
-        idle.push(UnixStream::connect(&socket).unwrap());
-    }
-    let mut kdc = Connection::to(&socket);
-    let begun = Instant::now();
-    assert_eq!(kdc.ask("alice", &hotp(SECRET, 0)), Verdict::Accept);
-    let took = begun.elapsed();
-    let each = (daemon.resident_kilobytes() - before) * 1024 / CONNECTIONS;
-    println!("{CONNECTIONS} idle connections: {each} octets each, a login beside them in {took:?}");
-    assert!(each < 8 * 1024, "{each} octets for each connection");
-    assert!(took < Duration::from_secs(1), "{took:?}");
 }

@@ -137,7 +137,7 @@ fn a_wrong_configuration_changes_nothing_and_says_why() {
     fs::remove_file(file(&system)).unwrap();
     let output = system.try_otpctl(&["reload"], "");
     assert_eq!(output.status.code(), Some(4), "the file is gone");
-    let line = configured.daemon.last("not reloaded").unwrap();
+    let line = configured.daemon.wait_for_nth("not reloaded", rows.len() + 2);
     assert!(
         line.contains("uid ") && line.contains("otp-radiusd.toml"),
         "{line}"

@@ -211,7 +211,7 @@ fn check(page: &Page, output: &str) -> Result<(), Stop> {
         let said = parts.get(number).copied().unwrap_or_default();
         let stop = |what: &str| Stop {
             done: number,
-            why: format!("{}:{}: {what}\n{}", page.name, step.line, said.trim_end()),
+            why: format!("{}:{}: {what}\n{}", page.name, step.line, tail(said, "")),
         };
         // The mark of the next step stands behind what was done.
         if parts.len() <= number.saturating_add(1) {
@@ -222,19 +222,17 @@ fn check(page: &Page, output: &str) -> Result<(), Stop> {
         if let Action::Type { shown, .. } = &step.action
             && let Some(line) = page::missing(shown, said)
         {
-            return Err(stop(&format!(
-                "`{line}` is not printed; this is, after its number:"
-            )));
+            return Err(stop(&format!("`{line}` is not printed; the end of what is:")));
         }
     }
     Ok(())
 }
 
-/// The last lines of the journal with `what`.
-fn tail(journal: &str, what: &str) -> String {
-    let lines: Vec<&str> = journal.lines().filter(|line| line.contains(what)).collect();
+/// The last lines of `text` with `what`.
+fn tail(text: &str, what: &str) -> String {
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains(what)).collect();
     lines
-        .get(lines.len().saturating_sub(20)..)
+        .get(lines.len().saturating_sub(30)..)
         .unwrap_or_default()
         .join("\n")
 }

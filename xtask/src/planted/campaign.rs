@@ -22,7 +22,7 @@ pub(crate) struct Campaign {
     pub(crate) name: String,
     /// A command that has to succeed before, such as building a program that the tests start.
     pub(crate) prepare: Option<String>,
-    /// The tests: `cargo test …`; its words are separated by blanks.
+    /// The tests: `cargo test …`, or pages that are followed; its words are separated by blanks.
     pub(crate) command: String,
     #[serde(rename = "plant")]
     pub(crate) plants: Vec<Plant>,
@@ -64,6 +64,10 @@ impl Plant {
     }
 }
 
+/// How the command of a campaign begins.
+const TEST: &str = "cargo test -p ";
+const PAGES: &str = "cargo xtask peers ";
+
 impl Campaign {
     /// The words of the commands, in order. A test program that fails does not keep the next one from running.
     pub(crate) fn commands(&self) -> Vec<Vec<&str>> {
@@ -72,7 +76,9 @@ impl Campaign {
             .as_deref()
             .map(|line| line.split_whitespace().collect());
         let mut test: Vec<&str> = self.command.split_whitespace().collect();
-        test.insert(test.len().min(2), "--no-fail-fast");
+        if self.command.starts_with(TEST) {
+            test.insert(test.len().min(2), "--no-fail-fast");
+        }
         prepare.into_iter().chain([test]).collect()
     }
 
@@ -87,8 +93,8 @@ impl Campaign {
 
     fn check(&self) -> anyhow::Result<()> {
         ensure!(
-            self.command.starts_with("cargo test -p "),
-            "{}: the command must be `cargo test -p …`",
+            [TEST, PAGES].iter().any(|start| self.command.starts_with(start)),
+            "{}: the command must be `{TEST}…` or `{PAGES}…`",
             self.name
         );
         ensure!(!self.plants.is_empty(), "{}: there is no bug to catch", self.name);
@@ -223,6 +229,8 @@ mod tests {
         };
         assert_eq!(build[..2], ["cargo", "build"]);
         assert_eq!(test[..3], ["cargo", "test", "--no-fail-fast"]);
+        let pages = parse(&DOCUMENT.replacen("cargo test -p x", "cargo xtask peers kdc", 1)).unwrap();
+        assert_eq!(pages[0].commands(), [["cargo", "xtask", "peers", "kdc"]]);
     }
 
     #[test]

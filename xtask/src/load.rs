@@ -6,6 +6,7 @@
 mod certificates;
 mod freeradius;
 mod options;
+mod proxies;
 mod render;
 mod seen;
 mod server;
@@ -58,6 +59,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let text = match options.subject {
         Subject::Servers => compare(options, &directory)?,
         Subject::Transports => transports(options, &directory)?,
+        Subject::Proxies => proxies(options, &directory)?,
         Subject::Sizes => {
             let mut rows = Vec::new();
             for users in SCALE {
@@ -120,6 +122,21 @@ fn transports(options: &Options, directory: &Path) -> anyhow::Result<String> {
         rows.push((transport, in_turns(&servers, &options)?));
     }
     Ok(render::transports(&rows))
+}
+
+/// radsecproxy, FreeRADIUS and ours in front of a server that accepts everything.
+fn proxies(options: &Options, directory: &Path) -> anyhow::Result<String> {
+    let options = Options {
+        transport: Transport::Udp,
+        ..options.clone()
+    };
+    let state = State::make(directory, options.users)?;
+    let home = Server::start(Kind::AcceptAll, &options, &state)?;
+    let mut servers = Vec::new();
+    for kind in [Kind::RadsecProxy, Kind::FreeRadiusProxy, Kind::OtpRadiusdProxy] {
+        servers.push(Server::proxy(kind, &home, &options, &state)?);
+    }
+    Ok(render::proxies(&in_turns(&servers, &options)?))
 }
 
 /// The servers in turns; then ours alone: at half of a rate, and with duplicates.

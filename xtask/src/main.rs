@@ -58,6 +58,7 @@ Commands:
                                    put a load on otp-radiusd, on Debian's FreeRADIUS with everything in memory and on a
                                    server that accepts everything, in turns, and print rates, latencies and processor
                                    times beside the goals of docs/performance.md; with --transports, on each transport; with
+                                   --proxies, beside radsecproxy and FreeRADIUS as proxies of another server; with
                                    --scale, on otp-radiusd alone with 1,000, 100,000 and 1,000,000 tokens
   check                            what has to hold before a release: licences and sources of dependencies, each feature
                                    alone, no_std, documentation as docs.rs builds it, every package packed and built

@@ -130,10 +130,20 @@ pub(crate) const BENCHED: [Package; 3] = [
 ];
 
 /// The server that stands beside ours under load.
-pub(crate) const LOADED: [Package; 1] = [Package {
-    name: "freeradius",
-    provides: "FreeRADIUS",
-}];
+pub(crate) const LOADED: [Package; 3] = [
+    Package {
+        name: "freeradius",
+        provides: "FreeRADIUS",
+    },
+    Package {
+        name: "radsecproxy",
+        provides: "radsecproxy",
+    },
+    Package {
+        name: "openssl",
+        provides: "certificates",
+    },
+];
 
 /// Arguments of `dpkg-query` whose output [`missing`] reads: one `NAME STATUS` a line.
 pub(crate) const QUERY: [&str; 2] = ["--show", "--showformat=${Package} ${db:Status-Status}\n"];

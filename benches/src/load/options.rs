@@ -37,6 +37,9 @@ pub struct Options {
     /// Send this password for everybody in place of codes: for servers that know no HOTP.
     #[arg(long, value_name = "PASSWORD")]
     pub fixed_password: Option<String>,
+    /// The realm of all users: they log in as USER@REALM.
+    #[arg(long, value_name = "REALM")]
+    pub realm: Option<String>,
     /// Send this before each code.
     #[arg(
         long,

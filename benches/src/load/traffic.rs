@@ -22,6 +22,7 @@ pub(super) struct Traffic {
     has_message_authenticator: bool,
     fixed_password: Option<String>,
     password: String,
+    realm: Option<String>,
     /// The time step whose codes are sent, for all that are prepared.
     time_step: Option<u64>,
 }
@@ -50,6 +51,7 @@ impl Traffic {
             has_message_authenticator: !matches!(options.target, Target::Unix(_)),
             fixed_password: options.fixed_password.clone(),
             password: options.password.clone(),
+            realm: options.realm.clone(),
             time_step: options.totp.then(time_step).transpose()?,
         };
         traffic.slots.extend((0..options.window).map(|_| Slot {
@@ -133,7 +135,7 @@ impl Traffic {
         let identifier = self.identifier(slot, index);
         let authenticator = RequestAuthenticator::random(rng);
         let request = RequestBuilder::access_request(identifier, authenticator, &self.secret)
-            .user_name(self.users.name(user).as_bytes())?;
+            .user_name(self.login(user).as_bytes())?;
         let request = match &self.fixed_password {
             Some(password) => request.user_password(password.as_bytes())?,
             None => {
@@ -151,6 +153,15 @@ impl Traffic {
             request.dangerous_omit_message_authenticator()
         };
         Ok(request.build()?)
+    }
+
+    /// What a user calls himself.
+    fn login(&self, user: usize) -> String {
+        let name = self.users.name(user);
+        match &self.realm {
+            Some(realm) => format!("{name}@{realm}"),
+            None => name,
+        }
     }
 
     /// Slots of one lane share its Identifiers, and each slot takes its own in turn.

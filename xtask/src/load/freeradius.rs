@@ -1,6 +1,6 @@
 //! FreeRADIUS on the same transport and the same work, with nothing in its configuration that costs time.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context, ensure};
 
@@ -21,6 +21,13 @@ const SPLIT: &str = r#"if (&User-Password =~ /^(.+)([0-9]{6})$/) {
 				&Auth-Type := "Both"
 			}
 		}"#;
+
+/// FreeRADIUS with this directory's configuration.
+pub(super) fn command(raddb: &Path) -> Command {
+    let mut command = Command::new("freeradius");
+    command.arg("-f").arg("-d").arg(raddb);
+    command
+}
 
 /// Writes a configuration: users, passwords and keys in memory, no log of requests.
 pub(super) fn configure(

@@ -56,13 +56,15 @@ pub(super) enum Subject {
     Servers,
     /// Servers, on each transport.
     Transports,
+    /// Proxies, over UDP.
+    Proxies,
     /// Sizes of the store.
     Sizes,
 }
 
 impl Options {
     /// Reads `[--users N] [--seconds S] [--rounds N] [--window N] [--lanes N] [--transport udp|tcp|tls|unix]
-    /// [--work otp|password+otp] [--scale|--transports]`.
+    /// [--work otp|password+otp] [--scale|--transports|--proxies]`.
     pub(crate) fn parse(arguments: &[&str]) -> anyhow::Result<Self> {
         let mut options = Self {
             users: 0,
@@ -80,6 +82,7 @@ impl Options {
             let subject = match name {
                 "--scale" => Some(Subject::Sizes),
                 "--transports" => Some(Subject::Transports),
+                "--proxies" => Some(Subject::Proxies),
                 _ => None,
             };
             if let Some(subject) = subject {
@@ -136,7 +139,7 @@ impl Options {
     pub(super) fn has_freeradius(&self) -> bool {
         match self.subject {
             Subject::Servers => self.transport != Transport::Unix,
-            Subject::Transports => true,
+            Subject::Transports | Subject::Proxies => true,
             Subject::Sizes => false,
         }
     }

@@ -132,6 +132,26 @@ pub(super) fn transports(rows: &[(Transport, Vec<(Kind, Seen)>)]) -> String {
     text
 }
 
+/// Proxies beside radsecproxy.
+pub(super) fn proxies(rows: &[(Kind, Seen)]) -> String {
+    let find = |kind| rows.iter().find(|(of, _)| *of == kind).map(|(_, seen)| seen.rate);
+    let peer = find(Kind::RadsecProxy);
+    let mut text = String::from(
+        "| proxy | replies/s | beside radsecproxy | p50 | p99 | p99.9 | processor time per reply |\n\
+         | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n",
+    );
+    for (kind, seen) in rows {
+        let beside = peer.map_or_else(|| "–".to_owned(), |rate| format!("{:.2} ×", seen.rate / rate));
+        row(&mut text, &kind.to_string(), seen, &beside);
+    }
+    text.push('\n');
+    if let (Some(ours), Some(peer)) = (find(Kind::OtpRadiusdProxy), peer) {
+        let seen = format!("{:.2} × (goal: 1.00 ×)", ours / peer);
+        goal(&mut text, "proxying beside radsecproxy", ours >= peer, &seen);
+    }
+    text
+}
+
 /// Sizes of the store beside each other.
 pub(super) fn scale(rows: &[Scale]) -> String {
     let mut text = String::from(
@@ -274,6 +294,21 @@ mod tests {
             assert!(text.contains(line), "{line:?} is not in\n{text}");
         }
         assert!(!text.contains("in memory, unix"), "{text}");
+    }
+
+    #[test]
+    fn proxies_are_compared_with_radsecproxy() {
+        let rows = [
+            (Kind::RadsecProxy, seen(800.0)),
+            (Kind::OtpRadiusdProxy, seen(1000.0)),
+        ];
+        let text = proxies(&rows);
+        for line in [
+            "| otp-radiusd as a proxy | 1000 | 1.25 × | 1.00 ms | 2.00 ms | 3.00 ms | 20.0 µs |",
+            "- proxying beside radsecproxy: 1.25 × (goal: 1.00 ×): met",
+        ] {
+            assert!(text.contains(line), "{line:?} is not in\n{text}");
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ use anyhow::{Context, ensure};
 use super::{
     Options, certificates, freeradius, now,
     options::{Transport, Work},
+    proxies,
     seen::Seen,
     state::{SECRET, State, program},
 };
@@ -32,6 +33,12 @@ pub(super) enum Kind {
     AcceptAll,
     /// `otp-radiusd` with its defaults: every HOTP code spent on disk before its Accept, a line of log per decision.
     OtpRadiusd,
+    /// radsecproxy, which lets `radius-accept` decide.
+    RadsecProxy,
+    /// FreeRADIUS, likewise.
+    FreeRadiusProxy,
+    /// `otp-radiusd`, likewise.
+    OtpRadiusdProxy,
 }
 
 impl fmt::Display for Kind {
@@ -40,6 +47,9 @@ impl fmt::Display for Kind {
             Self::FreeRadius => "FreeRADIUS in memory",
             Self::AcceptAll => "accepts everything",
             Self::OtpRadiusd => "otp-radiusd, durable HOTP",
+            Self::RadsecProxy => "radsecproxy",
+            Self::FreeRadiusProxy => "FreeRADIUS as a proxy",
+            Self::OtpRadiusdProxy => "otp-radiusd as a proxy",
         })
     }
 }
@@ -70,37 +80,53 @@ impl Server {
             Transport::Unix => format!("unix:{}", directory.join(format!("{kind:?}.socket")).display()),
             _ => format!("{}://127.0.0.1:{}", transport.name(), free_port()?),
         };
-        let mut command = match kind {
+        let command = match kind {
             Kind::FreeRadius => {
                 let raddb = directory.join(format!("raddb-{}", transport.name()));
                 freeradius::configure(&raddb, &target, options, state, &certificates)?;
-                let mut command = Command::new("freeradius");
-                command.arg("-f").arg("-d").arg(&raddb);
-                command
+                freeradius::command(&raddb)
             }
-            Kind::AcceptAll => {
+            Kind::OtpRadiusd => {
+                let text = match transport {
+                    Transport::Tls => certificates::section(&certificates),
+                    _ => String::new(),
+                };
+                otp_radiusd(state, &target, transport.name(), &text)?
+            }
+            Kind::AcceptAll | Kind::RadsecProxy | Kind::FreeRadiusProxy | Kind::OtpRadiusdProxy => {
                 let mut command = Command::new(program("radius-accept"));
                 command.args([&target, "--secret", SECRET]);
                 command
             }
-            Kind::OtpRadiusd => {
-                let config = directory.join("otp-radiusd.toml");
-                let text = if transport == Transport::Tls {
-                    certificates::section(&certificates)
-                } else {
-                    String::new()
-                };
-                fs::write(&config, text).with_context(|| config.display().to_string())?;
-                let mut command = Command::new(program("otp-radiusd"));
-                command.arg("--config").arg(config);
-                command.arg("--state-dir").arg(state.path());
-                command.args(["--listen", &target]);
-                // Not the one of a daemon that serves on this machine.
-                let admin = format!("{}-admin.socket", transport.name());
-                command.env("OTP_RADIUSD_ADMIN_SOCKET", directory.join(admin));
-                command
-            }
         };
+        Self::started(command, kind, target, options, state)
+    }
+
+    /// Starts a proxy on UDP that lets `home` decide, and waits for its first answer.
+    pub(super) fn proxy(kind: Kind, home: &Self, options: &Options, state: &State) -> anyhow::Result<Self> {
+        let (port, home) = (free_port()?, home.port()?);
+        let target = format!("udp://127.0.0.1:{port}");
+        let command = match kind {
+            Kind::RadsecProxy => proxies::radsecproxy(&state.directory, port, home)?,
+            Kind::FreeRadiusProxy => proxies::freeradius(&state.directory, port, home)?,
+            _ => otp_radiusd(
+                state,
+                &target,
+                "proxy",
+                &proxies::upstream(&state.directory, home)?,
+            )?,
+        };
+        Self::started(command, kind, target, options, state)
+    }
+
+    fn started(
+        mut command: Command,
+        kind: Kind,
+        target: String,
+        options: &Options,
+        state: &State,
+    ) -> anyhow::Result<Self> {
+        let (directory, transport) = (&state.directory, options.transport);
         let log = directory.join(format!("{kind:?}-{}.log", transport.name()));
         let log = File::create(&log).with_context(|| log.display().to_string())?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
@@ -113,12 +139,18 @@ impl Server {
             work: options.work,
             users: state.users,
             counters: state.counters(),
-            certificates,
+            certificates: directory.join("certificates"),
         };
         let began = now();
         server.generator(1, 1, &["--until-answered"])?;
         server.seconds_to_first_answer = began.elapsed().as_secs_f64();
         Ok(server)
+    }
+
+    /// The port that it listens on.
+    fn port(&self) -> anyhow::Result<u16> {
+        let (_, port) = self.target.rsplit_once(':').context("no port")?;
+        port.parse().with_context(|| format!("no port: {}", self.target))
     }
 
     /// Puts the load on it, and tells what was seen.
@@ -146,6 +178,9 @@ impl Server {
                 command.args(["--password", PASSWORD, "--totp"]);
             }
             (Kind::AcceptAll, _) => {}
+            (Kind::RadsecProxy | Kind::FreeRadiusProxy | Kind::OtpRadiusdProxy, _) => {
+                command.args(["--fixed-password", FIXED_PASSWORD, "--realm", proxies::REALM]);
+            }
             (Kind::OtpRadiusd, work) => {
                 command.arg("--counters").arg(&self.counters);
                 if work == Work::PasswordAndOtp {
@@ -177,6 +212,20 @@ impl Drop for Server {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// The daemon on `target`, with this configuration.
+fn otp_radiusd(state: &State, target: &str, name: &str, configuration: &str) -> anyhow::Result<Command> {
+    let config = state.directory.join(format!("{name}.toml"));
+    fs::write(&config, configuration).with_context(|| config.display().to_string())?;
+    let mut command = Command::new(program("otp-radiusd"));
+    command.arg("--config").arg(config);
+    command.arg("--state-dir").arg(state.path());
+    command.args(["--listen", target]);
+    // Not the one of a daemon that serves on this machine.
+    let admin = state.directory.join(format!("{name}-admin.socket"));
+    command.env("OTP_RADIUSD_ADMIN_SOCKET", admin);
+    Ok(command)
 }
 
 /// A port of loopback that nobody has.

@@ -83,7 +83,7 @@ impl Node {
         let watched = service.clone();
         // No two runs of any daemon have the same number.
         let run = self.runs.fetch_add(1000, Ordering::Relaxed);
-        let radius = Arc::new(Radius::new(service, Silent, run));
+        let radius = Arc::new(Radius::new(service, Silent, run, [0; 16]));
         let mut tasks = JoinSet::new();
         let socket = SimSocket::bind(&self.surroundings.net, self.address, &self.surroundings.history);
         tasks.spawn(serve_udp(

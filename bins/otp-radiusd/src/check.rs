@@ -11,6 +11,7 @@ use crate::{
     probe::{Availability, probe},
     radius::KDC_CLIENT,
     transport::Transport,
+    upstream::SHORTEST_GOOD,
 };
 
 /// Prints what was found; fails if the daemon would not start.
@@ -31,6 +32,7 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<()> {
     let (users, clients) = (store.users()?, store.clients()?);
     let refused = listeners(config);
     tls(config, &clients)?;
+    upstreams(config)?;
     println!("users      {}", users.len());
     for client in &clients {
         println!("client     {:<15} {}", client.name, from(client));
@@ -137,6 +139,28 @@ fn tls(config: &Config, clients: &[ClientRecord]) -> anyhow::Result<()> {
                 "warning: `[tls.clients]` names {name:?}, which is no client; `otpctl client list` shows them"
             );
         }
+    }
+    Ok(())
+}
+
+/// Reads what `[upstream.NAME]` names, and prints who decides for whom. Nobody is asked anything.
+fn upstreams(config: &Config) -> anyhow::Result<()> {
+    for (name, upstream) in config.upstreams()?.upstreams() {
+        let servers: Vec<_> = upstream.servers().iter().map(ToString::to_string).collect();
+        println!("upstream   {:<15} {}", name.as_str(), servers.join(", "));
+        if upstream.has_short_secret() {
+            println!(
+                "warning: the secret of [upstream.{name}] has fewer than {SHORTEST_GOOD} octets; `openssl rand -base64 24` makes a good one"
+            );
+        }
+        if upstream.takes_replies_without_message_authenticator() {
+            println!(
+                "warning: [upstream.{name}] takes replies without Message-Authenticator; they can be forged on the way (CVE-2024-3596)"
+            );
+        }
+    }
+    for (realm, upstream) in config.realms.shown() {
+        println!("realm      {realm:<15} upstream {upstream}");
     }
     Ok(())
 }

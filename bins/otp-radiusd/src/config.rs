@@ -22,6 +22,7 @@ use crate::{
     endpoints::MetricsConfig,
     tls::{TlsConfig, TlsConfigError},
     transport::Transport,
+    upstream::{Prepared, RealmConfig, Realms, UpstreamConfigError, UpstreamConfigs},
 };
 
 /// Where the configuration is looked for if nobody says otherwise.
@@ -75,6 +76,13 @@ pub struct Config {
     /// Certificates and versions of the listeners that speak TLS.
     #[serde(deserialize_with = "table")]
     pub tls: TlsConfig,
+    /// Other RADIUS servers that decide in place of this one, by name.
+    pub(crate) upstream: UpstreamConfigs,
+    /// Realms whose users they decide on.
+    pub(crate) realm: Vec<RealmConfig>,
+    /// The same, checked.
+    #[serde(skip)]
+    pub(crate) realms: Realms,
     /// How much one listener takes.
     #[serde(deserialize_with = "table")]
     pub limits: LimitsConfig,
@@ -103,6 +111,9 @@ impl Default for Config {
             admin_socket: None,
             metrics: MetricsConfig::default(),
             tls: TlsConfig::default(),
+            upstream: UpstreamConfigs::default(),
+            realm: Vec::new(),
+            realms: Realms::default(),
             limits: LimitsConfig::default(),
             log: LogConfig::default(),
             file: None,
@@ -143,7 +154,7 @@ pub struct LogConfig {
 }
 
 /// Reads a table and nothing else: derived code also takes an array for one, its values in the order of the keys.
-fn table<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+pub(crate) fn table<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     struct Table<T>(PhantomData<T>);
 
     impl<'de, T: Deserialize<'de>> Visitor<'de> for Table<T> {
@@ -378,6 +389,14 @@ pub enum ConfigError {
         /// Why.
         source: Box<TlsConfigError>,
     },
+    /// The tables `[upstream.NAME]` and `[[realm]]` lead nowhere.
+    #[error("{}", path.as_ref().map_or_else(|| "the upstreams cannot be used".to_owned(), |path| path.display().to_string()))]
+    Upstream {
+        /// The configuration file, if there is one.
+        path: Option<PathBuf>,
+        /// Why.
+        source: Box<UpstreamConfigError>,
+    },
     /// The table `[postgresql]`, or the options in its place, lead to no database.
     #[error("the database of `[postgresql]` cannot be used")]
     Database(#[from] DatabaseError),
@@ -400,6 +419,8 @@ impl Config {
             });
         }
         config.file = Some(path.to_owned());
+        config.realms = Realms::new(&config.realm, &config.upstream, text)
+            .map_err(|source| config.upstream_error(source))?;
         Ok(config)
     }
 
@@ -440,6 +461,18 @@ impl Config {
             source: Box::new(source),
         })?;
         Ok(Some(terms))
+    }
+
+    /// The upstreams, with their secrets and certificates. Reads the files that `[upstream.NAME]` names.
+    pub(crate) fn upstreams(&self) -> Result<Prepared, ConfigError> {
+        Prepared::read(&self.upstream, &self.realms).map_err(|source| self.upstream_error(source))
+    }
+
+    pub(crate) fn upstream_error(&self, source: UpstreamConfigError) -> ConfigError {
+        ConfigError::Upstream {
+            path: self.file.clone(),
+            source: Box::new(source),
+        }
     }
 
     /// Where the store is.

@@ -12,7 +12,7 @@ use tracing::{debug, error, info, warn};
 use crate::{
     activation::Passed,
     admin,
-    config::Config,
+    config::{Config, ConfigError},
     endpoints::{self, Endpoints},
     floods,
     listeners::Listeners,
@@ -22,6 +22,7 @@ use crate::{
     reload::{Live, Read, Reloader},
     report::Reporter,
     signals, supervisor,
+    upstream::Upstreams,
 };
 
 /// Runs until SIGTERM or SIGINT. `passed` is what systemd has bound; `read` reads the configuration once more.
@@ -39,6 +40,7 @@ pub(crate) async fn run(config: Config, passed: Passed, read: Read, log: &Log) -
     let metrics = Arc::new(Metrics::new(SystemClock.now()));
     let radius = radius(service(store, &config)?, Arc::clone(&metrics))?;
     radius.set_certificate_rules(config.tls.clients.clone());
+    radius.set_upstreams(upstreams(&config, &Upstreams::default())?);
     let endpoints = Endpoints {
         radius: Arc::clone(&radius),
         metrics,
@@ -170,10 +172,18 @@ pub(crate) fn service(store: Store, config: &Config) -> anyhow::Result<Service> 
     Ok(service.with_password_cache(cache))
 }
 
+/// The upstreams as configured, at work; those that are as `before` go on as they are.
+pub(crate) fn upstreams(config: &Config, before: &Upstreams) -> Result<Upstreams, ConfigError> {
+    let started = config.upstreams()?.start(before);
+    started.map_err(|source| config.upstream_error(source))
+}
+
 /// The RADIUS side of a validation service.
 pub(crate) fn radius<R: Reporter>(service: Service, reporter: R) -> anyhow::Result<Arc<Radius<R>>> {
     let run = SysRng.try_next_u32().context(NO_RANDOMNESS)?;
-    Ok(Arc::new(Radius::new(service, reporter, run)))
+    let mut mark = [0; 16];
+    SysRng.try_fill_bytes(&mut mark).context(NO_RANDOMNESS)?;
+    Ok(Arc::new(Radius::new(service, reporter, run, mark)))
 }
 
 pub(crate) const NO_RANDOMNESS: &str = "the operating system gives no randomness";

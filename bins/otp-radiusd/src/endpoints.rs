@@ -141,9 +141,12 @@ impl Routes for Endpoints {
             "/metrics" => Response {
                 status: Status::Ok,
                 content_type: exposition::CONTENT_TYPE,
-                body: self
-                    .metrics
-                    .expose(self.service(), self.radius.discards(), self.radius.usages()),
+                body: self.metrics.expose(&self.radius),
+            },
+            "/upstreams" => Response {
+                status: Status::Ok,
+                content_type: "application/json",
+                body: format!("{}\n", self.radius.upstreams().describe()),
             },
             // Whoever answers is alive.
             "/livez" => Response::text(Status::Ok, "ok"),

@@ -19,6 +19,7 @@ use otp_validation::{Reason, UnixTime};
 
 use crate::{
     exposition::{Exposition, Unit},
+    radius::Radius,
     report::{Decided, Discards, LogReporter, Reporter},
     usage::Usages,
 };
@@ -55,7 +56,7 @@ const CODES: [&str; 3] = ["accept", "reject", "challenge"];
 const RELOADS: [&str; 3] = ["changed", "unchanged", "refused"];
 
 /// Microseconds, up to the longest deadline.
-const TIMES: &[u64] = &[
+pub(crate) const TIMES: &[u64] = &[
     250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 1_500_000,
     2_500_000, 5_000_000, 10_000_000, 30_000_000,
 ];
@@ -128,7 +129,8 @@ impl Metrics {
     }
 
     /// Everything, for Prometheus.
-    pub(crate) fn expose(&self, service: &Service, discards: &Discards, usages: &Usages) -> String {
+    pub(crate) fn expose(&self, radius: &Radius<Arc<Self>>) -> String {
+        let (service, discards) = (radius.service(), radius.discards());
         let mut text = Exposition::default();
         text.gauge("otp_radiusd_build_info", "The version that runs.")
             .sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
@@ -140,8 +142,9 @@ impl Metrics {
         self.expose_decisions(&mut text);
         self.expose_times(&mut text);
         self.expose_packets(&mut text, discards);
-        expose_usage(&mut text, usages);
+        expose_usage(&mut text, radius.usages());
         self.expose_connections(&mut text);
+        radius.upstreams().expose(&mut text);
         expose_service(&mut text, service);
         expose_store(&mut text, service);
         text.counter(

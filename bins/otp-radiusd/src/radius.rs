@@ -14,9 +14,10 @@ use krad::{
     radius11::Version,
 };
 use krad_tokio::{AccessRequest, Answer, ClientTerms, Discard, Peer, Proof, RadiusService};
-use otp_service::{ChapResponse, Credential, Origin, Outcome, Request, Service};
+use otp_service::{ChapResponse, Credential, Forwarded, Origin, Outcome, Request, Service};
 use otp_store::{
     AccountStore, ClientRecord, ClientSource, MessageAuthenticatorRule as StoredRule, Source, Store,
+    UpstreamAnswer,
 };
 use otp_validation::{Channel, Client, ClientId, PacketDigest, Reason, ReplyAttributes, UnixTime};
 use subtle::Choice;
@@ -25,9 +26,10 @@ use tracing::error;
 use zeroize::Zeroizing;
 
 use crate::{
-    reply::accept,
+    reply::{accept, forwarded},
     report::{Decided, Discards, Reporter},
     tls::CertificateRules,
+    upstream::{Arrived, Told, Upstreams},
     usage::{Usage, Usages},
 };
 
@@ -45,6 +47,9 @@ pub struct Radius<R, S = Store> {
     usages: Usages,
     tls_terms: ClientTerms,
     certificate_rules: RwLock<Arc<CertificateRules>>,
+    upstreams: RwLock<Arc<Upstreams>>,
+    /// Proxy-State of what this run has forwarded.
+    mark: [u8; 16],
     /// Number of the next request.
     next_id: AtomicU64,
     /// Drawn by lot, so that two runs share neither numbers of requests nor channels.
@@ -52,8 +57,8 @@ pub struct Radius<R, S = Store> {
 }
 
 impl<R: Reporter, S: AccountStore> Radius<R, S> {
-    /// Answers from `service`; `run` is drawn by lot for every run of the program.
-    pub fn new(service: Service<S>, reporter: R, run: u32) -> Self {
+    /// Answers from `service`; `run` and `mark` are drawn by lot for every run of the program.
+    pub fn new(service: Service<S>, reporter: R, run: u32, mark: [u8; 16]) -> Self {
         Self {
             usages: Usages::new(service.now()),
             service,
@@ -62,6 +67,8 @@ impl<R: Reporter, S: AccountStore> Radius<R, S> {
             clients: Clients::default(),
             tls_terms: ClientTerms::tls(),
             certificate_rules: RwLock::default(),
+            upstreams: RwLock::default(),
+            mark,
             next_id: AtomicU64::new(u64::from(run) << 20),
             run,
         }
@@ -88,6 +95,15 @@ impl<R: Reporter, S: AccountStore> Radius<R, S> {
             .certificate_rules
             .write()
             .unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+    }
+
+    /// Lets these upstreams decide on their users and realms, from the next packet on.
+    pub(crate) fn set_upstreams(&self, upstreams: Upstreams) {
+        *self.upstreams.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(upstreams);
+    }
+
+    pub(crate) fn upstreams(&self) -> Arc<Upstreams> {
+        Arc::clone(&self.upstreams.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Whether a client of this name may be at the other end: on TLS its certificate says so, once there is one.
@@ -118,26 +134,34 @@ impl<R: Reporter, S: AccountStore> Radius<R, S> {
 
     /// Validates before the deadline, or rejects.
     async fn validate(&self, id: u64, request: &AccessRequest, client: &Client) -> Outcome {
-        let credential = match credential(request) {
-            Ok(credential) => credential,
+        let upstreams = self.upstreams();
+        let (credential, unsupported) = match credential(request) {
+            Ok(credential) => (Some(credential), None),
+            // Something that is not understood here: an upstream may understand it.
+            Err(reason @ Reason::UnsupportedMethod) if !upstreams.is_empty() => (None, Some(reason)),
             Err(reason) => return self.refuse(id, request, &client.name, reason),
         };
         let packet = self.packet(id, request, client.id);
         let user_name = request.user_name().unwrap_or_default().to_vec();
-        let deadline = request
-            .deadline()
-            .checked_sub(MARGIN)
-            .unwrap_or_else(|| request.deadline());
+        let deadline = before_deadline(request);
         let request_in = Request {
+            realm: upstreams.route(&user_name),
             user_name,
-            credential: Some(credential),
+            credential,
             state: request.state().map(<[u8]>::to_vec),
             packet,
             channel: self.channel(request.peer()),
             patience: deadline.saturating_duration_since(Instant::now()),
             origin: origin(id, request),
         };
-        let decided = tokio::time::timeout_at(deadline, self.service.validate(request_in, client)).await;
+        let deciding = async {
+            if let Some(reason) = unsupported {
+                let elsewhere = self.service.elsewhere(&request_in, client).await;
+                return elsewhere.unwrap_or_else(|| self.refuse(id, request, &client.name, reason));
+            }
+            self.service.validate(request_in, client).await
+        };
+        let decided = tokio::time::timeout_at(deadline, deciding).await;
         decided.unwrap_or_else(|_elapsed| {
             error!(
                 client = client.name,
@@ -145,6 +169,45 @@ impl<R: Reporter, S: AccountStore> Radius<R, S> {
             );
             self.refuse(id, request, &client.name, Reason::DeadlineExceeded)
         })
+    }
+
+    /// Lets an upstream decide on a request, if `decided` leaves it to one; returns what the reply carries besides.
+    async fn forward(
+        &self,
+        id: u64,
+        request: &AccessRequest,
+        client: &Client,
+        decided: Outcome,
+    ) -> (Outcome, Option<Told>) {
+        let otp_service::Answer::Forward(upstream) = &decided.answer else {
+            return (decided, None);
+        };
+        let upstream = upstream.clone();
+        let told = match self.upstreams().get(&upstream.name) {
+            None => Told::refusal(Reason::UpstreamUnknown),
+            Some(at_work) => {
+                let arrived = Arrived {
+                    request,
+                    client,
+                    mark: &self.mark,
+                    deadline: before_deadline(request),
+                };
+                at_work.forward(arrived, &upstream).await
+            }
+        };
+        let forwarded = Forwarded {
+            upstream,
+            server: told.server.clone(),
+            answer: told.answer,
+            reason: told.reason,
+        };
+        let user_name = request.user_name().unwrap_or_default();
+        let origin = origin(id, request);
+        let waited = waited(request);
+        let outcome = self
+            .service
+            .forwarded(decided, forwarded, &origin, &client.name, user_name, waited);
+        (outcome, Some(told))
     }
 
     /// The digest by which the store knows this packet again, at another replica or after a restart.
@@ -197,6 +260,12 @@ impl<R: Reporter, S: AccountStore> Radius<R, S> {
         self.service
             .refuse(&origin(id, request), client, user_name, reason, waited(request))
     }
+}
+
+/// When a decision has to be there, so that its answer leaves in time.
+fn before_deadline(request: &AccessRequest) -> Instant {
+    let deadline = request.deadline();
+    deadline.checked_sub(MARGIN).unwrap_or(deadline)
 }
 
 /// What the audit trail keeps of where a request came from.
@@ -420,9 +489,12 @@ impl<R: Reporter, S: AccountStore> RadiusService for Radius<R, S> {
 
     async fn respond(&self, request: AccessRequest, client: Arc<RadiusClient>) -> Answer {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let outcome = match &*client {
-            RadiusClient::Known { policy, .. } => self.validate(id, &request, policy).await,
-            RadiusClient::Refused(reason) => self.refuse(id, &request, client.name(), *reason),
+        let (outcome, told) = match &*client {
+            RadiusClient::Known { policy, .. } => {
+                let decided = self.validate(id, &request, policy).await;
+                self.forward(id, &request, policy, decided).await
+            }
+            RadiusClient::Refused(reason) => (self.refuse(id, &request, client.name(), *reason), None),
         };
         self.reporter.decided(&Decided {
             id,
@@ -440,8 +512,17 @@ impl<R: Reporter, S: AccountStore> RadiusService for Radius<R, S> {
             otp_service::Answer::Challenge(challenge) => Answer::challenge(challenge.state)
                 .with(AttributeType::REPLY_MESSAGE, challenge.prompt)
                 .not_before(outcome.hold),
-            otp_service::Answer::Reject => {
+            otp_service::Answer::Reject | otp_service::Answer::Forward(_) => {
                 Answer::reject().not_before(client.reject_delay().max(outcome.hold))
+            }
+            otp_service::Answer::Upstream(answer) => {
+                let told = told.unwrap_or_else(|| Told::refusal(outcome.reason));
+                let is_own = answer == UpstreamAnswer::Reject && outcome.reason != Reason::UpstreamRejected;
+                match forwarded(&request, client.reply(), &outcome.reply, &told) {
+                    Some(answer) if is_own => answer.not_before(client.reject_delay()),
+                    Some(answer) => answer,
+                    None => Answer::reject(),
+                }
             }
         }
     }

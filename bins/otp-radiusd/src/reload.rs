@@ -151,6 +151,7 @@ impl Live<'_> {
             ),
         };
         let listeners = self.serving.bind_new(&config).map_err(unavailable)?;
+        let upstreams = daemon::upstreams(&config, &self.endpoints.radius.upstreams())?;
         let metrics = match &config.metrics.listen {
             Some(address) if config.metrics != self.config.metrics => {
                 Some(endpoints::bind(address).map_err(unavailable)?)
@@ -166,6 +167,7 @@ impl Live<'_> {
         self.endpoints
             .radius
             .set_certificate_rules(config.tls.clients.clone());
+        self.endpoints.radius.set_upstreams(upstreams);
         if has_other_life {
             self.endpoints.service().set_password_cache(cache);
         }
@@ -250,6 +252,25 @@ fn changes(old: &Config, new: &Config) -> Changes {
     compare("metrics.listen", place(old), place(new));
     compare("log.level", lower(&old.log.level), lower(&new.log.level));
     compare("log.format", lower(&old.log.format), lower(&new.log.format));
+    for name in new
+        .upstream
+        .keys()
+        .filter(|name| !old.upstream.contains_key(name))
+    {
+        changes.push(format!("[upstream.{}] added", name.0));
+    }
+    for (name, upstream) in &old.upstream {
+        match new.upstream.get(name) {
+            None => changes.push(format!("[upstream.{}] removed", name.0)),
+            Some(other) if other != upstream => {
+                changes.push(format!("[upstream.{}]: other keys and values hold", name.0));
+            }
+            Some(_) => {}
+        }
+    }
+    if old.realms != new.realms {
+        changes.push("[[realm]]: other realms hold".to_owned());
+    }
     if old.tls != new.tls {
         changes.push("[tls]: other keys and values hold".to_owned());
     }

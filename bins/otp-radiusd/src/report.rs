@@ -73,7 +73,11 @@ impl Reporter for LogReporter {
     /// A request was decided.
     fn decided(&self, decided: &Decided<'_>) {
         let Outcome {
-            reason, user, token, ..
+            reason,
+            user,
+            token,
+            forwarded,
+            ..
         } = decided.outcome;
         info!(
             verdict = decided.outcome.verdict(),
@@ -81,6 +85,8 @@ impl Reporter for LogReporter {
             user_name = ?String::from_utf8_lossy(decided.user_name),
             user = user.as_ref().map(|name| name.as_str()),
             token = token.as_deref(),
+            upstream = forwarded.as_ref().map(|forwarded| forwarded.upstream.to_string()),
+            server = forwarded.as_ref().and_then(|forwarded| forwarded.server.as_deref()),
             client = decided.client,
             nas = decided.nas_identifier.map(String::from_utf8_lossy).as_deref(),
             peer = decided.peer.to_string(),

@@ -8,7 +8,8 @@ use serde_json::json;
 use crate::{
     Exit,
     commands::{
-        audit, auth, backup, client, db, generate, init, kdc, key, reload, restore, token, user, why,
+        audit, auth, backup, client, db, generate, init, kdc, key, reload, restore, token, upstream, user,
+        why,
     },
     context::Context,
     failure::Failure,
@@ -156,6 +157,8 @@ pub(crate) enum Command {
     Restore(restore::Restore),
     Reload(reload::Reload),
     #[command(subcommand)]
+    Upstream(upstream::Command),
+    #[command(subcommand)]
     Kdc(kdc::Command),
     Completions(generate::Completions),
     Man(generate::Man),
@@ -176,6 +179,7 @@ impl Command {
             Self::Backup(command) => command.run(context),
             Self::Restore(command) => command.run(context),
             Self::Reload(command) => command.run(context),
+            Self::Upstream(command) => command.run(context),
             Self::Kdc(command) => command.run(context),
             Self::Completions(command) => command.run(context),
             Self::Man(command) => command.run(context),

@@ -30,7 +30,16 @@ pub(crate) struct Answer {
 
 /// Asks for something to be done.
 pub(crate) fn post(socket: &Path, path: &str) -> Result<Answer, Failure> {
-    let answer = ask(socket, path).map_err(|error| {
+    request(socket, "POST", path)
+}
+
+/// Asks for something to be told.
+pub(crate) fn get(socket: &Path, path: &str) -> Result<Answer, Failure> {
+    request(socket, "GET", path)
+}
+
+fn request(socket: &Path, method: &str, path: &str) -> Result<Answer, Failure> {
+    let answer = ask(socket, method, path).map_err(|error| {
         let remedy = match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
                 "is the daemon running (systemctl status otp-radiusd), and is this its `admin_socket`? Another one: --socket FILE"
@@ -46,13 +55,13 @@ pub(crate) fn post(socket: &Path, path: &str) -> Result<Answer, Failure> {
     parse(&answer).ok_or_else(|| Failure::new(Exit::Io, "the answer is no HTTP").with_remedy(OTHER_PROGRAM))
 }
 
-fn ask(socket: &Path, path: &str) -> io::Result<Vec<u8>> {
+fn ask(socket: &Path, method: &str, path: &str) -> io::Result<Vec<u8>> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     write!(
         stream,
-        "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     )?;
     let mut answer = Vec::new();
     stream.take(LONGEST).read_to_end(&mut answer)?;

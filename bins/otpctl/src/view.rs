@@ -16,12 +16,24 @@ pub(crate) struct UserView {
     pub(crate) grammar: Option<&'static str>,
     /// What applies unless the client says otherwise.
     pub(crate) effective_grammar: &'static str,
+    /// Who decides on the user in place of this store.
+    pub(crate) upstream: Option<String>,
+    /// The name under which they know the user, if it is another than the one that comes in.
+    pub(crate) upstream_name: Option<String>,
     /// What every Access-Accept carries.
     pub(crate) reply: Vec<ReplyView>,
     pub(crate) created_at: u64,
 }
 
 impl UserView {
+    /// What credentials are composed of, or that others know.
+    pub(crate) fn credential(&self) -> String {
+        match &self.upstream {
+            Some(upstream) => format!("upstream {upstream}"),
+            None => self.effective_grammar.to_owned(),
+        }
+    }
+
     pub(crate) fn new(user: &UserRecord) -> Self {
         let follows = if user.has_password {
             Grammar::PasswordOtp
@@ -34,6 +46,12 @@ impl UserView {
             has_password: user.has_password,
             grammar: user.grammar.map(Grammar::name),
             effective_grammar: user.grammar.unwrap_or(follows).name(),
+            upstream: user.upstream.as_ref().map(|upstream| upstream.name.to_string()),
+            upstream_name: user
+                .upstream
+                .as_ref()
+                .and_then(|upstream| upstream.user_name.as_ref())
+                .map(ToString::to_string),
             reply: ReplyView::all(user.reply.iter()),
             created_at: user.created_at.0,
         }

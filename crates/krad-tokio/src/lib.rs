@@ -10,7 +10,8 @@
 //! | [`serve_udp`], [`serve_unix`], [`serve_tcp`], [`serve_tls`], [`serve_stream`] | the listeners; [`Settings`] has their limits and times, [`LiveSettings`] changes them on the way |
 //! | [`TlsFiles`], [`TlsTerms`] | certificates, authorities and versions of a TLS listener, which can be replaced while it serves |
 //! | [`ClientCertificate`], [`Fingerprint`] | what a TLS client proved to be |
-//! | [`client::Client`], [`client::Server`] | asking servers, with fall-over |
+//! | [`client::Client`], [`client::Server`] | asking servers, with fall-over, as a KDC does |
+//! | [`pool::Pool`] | asking servers as a proxy does: health by Status-Server, UDP, TCP, TLS, the caller's deadline |
 //! | [`bind_udp`], [`UdpListener`] | UDP sockets that share an address, and answer from the one that was asked |
 //! | [`bind_tcp`] | a socket for TCP or TLS |
 //! | [`bind_unix`], [`UnixSocket`] | a socket file that replaces a stale one and removes itself |
@@ -24,6 +25,7 @@ mod discard;
 pub mod duplicates;
 mod exchange;
 mod peer;
+pub mod pool;
 mod service;
 mod settings;
 mod sync;

@@ -304,6 +304,11 @@ impl Answer {
         Self::new(Code::ACCESS_CHALLENGE).with(AttributeType::STATE, state)
     }
 
+    /// Access-Challenge whose State, if it has one, is appended like any other attribute: for proxies.
+    pub const fn bare_challenge() -> Self {
+        Self::new(Code::ACCESS_CHALLENGE)
+    }
+
     const fn new(code: Code) -> Self {
         Self {
             code,

@@ -9,6 +9,7 @@
 //! | [`Outcome`] | what may be answered, and why |
 //! | [`Answer::Accept`] | holds the [`otp_store::Accept`] that only a durable commit makes |
 //! | [`Answer::Challenge`] | a question, and the State that its answer brings back |
+//! | [`Answer::Forward`], [`Forwarded`] | other servers decide; what they said |
 //! | [`Clock`] | where the time comes from; tests and simulations bring their own |
 //! | [`PasswordCache`] | passwords that were proven a moment ago, if wanted |
 //! | [`password`] | Argon2id: make and verify hashes |
@@ -32,5 +33,5 @@ mod watch;
 
 pub use clock::{Clock, SystemClock};
 pub use proofs::PasswordCache;
-pub use request::{Answer, Challenge, ChapResponse, Credential, Origin, Outcome, Request};
+pub use request::{Answer, Challenge, ChapResponse, Credential, Forwarded, Origin, Outcome, Request};
 pub use service::Service;

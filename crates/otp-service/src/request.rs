@@ -3,8 +3,8 @@
 use std::{fmt, time::Duration};
 
 use otp_core::Otp;
-use otp_store::Accept;
-use otp_validation::{Channel, PacketDigest, Reason, ReplyAttributes, UserName};
+use otp_store::{Accept, UpstreamAnswer};
+use otp_validation::{Channel, PacketDigest, Reason, ReplyAttributes, Upstream, UserName};
 use subtle::Choice;
 use zeroize::Zeroizing;
 
@@ -21,6 +21,9 @@ pub struct Request {
     pub packet: PacketDigest,
     /// What it came through, where that tells a twin from a second login.
     pub channel: Option<Channel>,
+    /// Who decides in the realm of the name that came in, if that is not this service. Whoever is disabled here, or has an
+    /// upstream of their own, does not get that far.
+    pub realm: Option<Upstream>,
     /// How long somebody waits for the verdict: a password that cannot be checked within it is refused at once.
     pub patience: Duration,
     /// Where it came from, for the audit trail.
@@ -99,6 +102,23 @@ pub enum Answer {
     Reject,
     /// Ask (Access-Challenge): the answer brings back the State.
     Challenge(Challenge),
+    /// Let this upstream decide, and then tell [`Service::forwarded`](crate::Service::forwarded) what it said.
+    Forward(Upstream),
+    /// What an upstream has decided. Its acceptance is none of this service's.
+    Upstream(UpstreamAnswer),
+}
+
+/// What became of a request that was forwarded, as the audit trail and the log tell of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forwarded {
+    /// Who was to decide.
+    pub upstream: Upstream,
+    /// The server that has answered, or was asked last.
+    pub server: Option<String>,
+    /// What the client is answered.
+    pub answer: UpstreamAnswer,
+    /// Why.
+    pub reason: Reason,
 }
 
 /// A question to the user.
@@ -121,7 +141,9 @@ pub struct Outcome {
     pub user: Option<UserName>,
     /// The label of the token whose code was recognised.
     pub token: Option<String>,
-    /// What the user brings into an Access-Accept; nothing if the answer is another.
+    /// Who decided in place of this service, if somebody did.
+    pub forwarded: Option<Box<Forwarded>>,
+    /// What the user brings into an Access-Accept, of this service's or of an upstream's; nothing if the answer is another.
     pub reply: ReplyAttributes,
     /// How long after its receipt a rejected request is answered at the earliest, so that its time does not tell whether
     /// the code was right and a password was checked. Counts beside any delay that a client has anyway.
@@ -136,22 +158,24 @@ impl Outcome {
             reason,
             user: None,
             token: None,
+            forwarded: None,
             reply: ReplyAttributes::none(),
             hold: Duration::ZERO,
         }
     }
 
-    /// Whether the user is let in.
+    /// Whether the user is let in by this service.
     pub const fn is_accept(&self) -> bool {
         matches!(self.answer, Answer::Accept(_))
     }
 
-    /// One word for the verdict: `accept`, `reject` or `challenge`.
+    /// One word for the verdict: `accept`, `reject` or `challenge`; `forward` if it is left to others.
     pub const fn verdict(&self) -> &'static str {
         match self.answer {
-            Answer::Accept(_) => "accept",
-            Answer::Reject => "reject",
-            Answer::Challenge(_) => "challenge",
+            Answer::Accept(_) | Answer::Upstream(UpstreamAnswer::Accept) => "accept",
+            Answer::Reject | Answer::Upstream(UpstreamAnswer::Reject) => "reject",
+            Answer::Challenge(_) | Answer::Upstream(UpstreamAnswer::Challenge) => "challenge",
+            Answer::Forward(_) => "forward",
         }
     }
 }

@@ -3,16 +3,17 @@
 use std::{num::NonZeroUsize, sync::Arc, thread, time::Duration};
 
 use otp_core::Otp;
-use otp_store::{AccountStore, Commit, Freshness, Store, StoreError};
+use otp_store::{AccountStore, Commit, Freshness, Store, StoreError, UpstreamAnswer};
 use otp_validation::{
-    Account, Attempt, Channel, Client, Decision, PacketDigest, Progress, Reason, ReplyAttributes, TokenId,
-    UnixTime, UserName, decide, decide_chap, proven_code,
+    Account, Attempt, Channel, Client, Decision, Destination, PacketDigest, Progress, Reason,
+    ReplyAttributes, TokenId, UnixTime, Upstream, UserName, Verdict, decide, decide_chap, destination,
+    proven_code,
 };
 use tracing::{debug, error};
 use zeroize::Zeroizing;
 
 use crate::{
-    Answer, Clock, Credential, Origin, Outcome, PasswordCache, Request,
+    Answer, Clock, Credential, Forwarded, Origin, Outcome, PasswordCache, Request,
     checker::Checker,
     dialogue::{self, Answered},
     password,
@@ -159,6 +160,42 @@ impl<S: AccountStore> Service<S> {
         Outcome::reject(reason)
     }
 
+    /// Takes note of what an upstream has said to a request that [`validate`](Self::validate) left to it, `waited` after its
+    /// receipt; the audit trail tells of it. `decided` is what `validate` has returned.
+    pub fn forwarded(
+        &self,
+        decided: Outcome,
+        forwarded: Forwarded,
+        origin: &Origin,
+        client: &str,
+        user_name: &[u8],
+        waited: Duration,
+    ) -> Outcome {
+        let asked = Asked {
+            origin,
+            client,
+            user_name,
+            packet: None,
+        };
+        let user = decided.user.as_ref().map(UserName::as_str);
+        self.store
+            .record(asked.forwarded(&forwarded, user, self.clock.now(), waited));
+        let outcome = Outcome {
+            answer: Answer::Upstream(forwarded.answer),
+            user: decided.user,
+            reply: match forwarded.answer {
+                UpstreamAnswer::Accept => decided.reply,
+                _ => ReplyAttributes::none(),
+            },
+            hold: decided.hold,
+            ..Outcome::reject(forwarded.reason)
+        };
+        Outcome {
+            forwarded: Some(Box::new(forwarded)),
+            ..outcome
+        }
+    }
+
     async fn verdict(
         &self,
         request: &Request,
@@ -174,6 +211,9 @@ impl<S: AccountStore> Service<S> {
                 .record(asked.refused(reason, user, self.clock.now(), took));
             Outcome::reject(reason)
         };
+        if let Some(outcome) = self.elsewhere(request, client).await {
+            return outcome;
+        }
         let digests = self.store.digests();
         let answered = match &request.state {
             None => None,
@@ -214,15 +254,69 @@ impl<S: AccountStore> Service<S> {
                 user: Some(name.clone()),
                 ..refuse(Reason::Contended, Some(&name))
             },
-            Err(cause) => {
-                error!(
-                    error = &cause as &dyn std::error::Error,
-                    client = client.name,
-                    "the store failed; the request is rejected, nothing is accepted until it works again"
-                );
-                refuse(Reason::StoreFailure, None)
-            }
+            Err(cause) => self.store_failed(&cause, client, refuse),
         }
+    }
+
+    fn store_failed(
+        &self,
+        cause: &StoreError,
+        client: &Client,
+        refuse: impl Fn(Reason, Option<&UserName>) -> Outcome,
+    ) -> Outcome {
+        error!(
+            error = cause as &dyn std::error::Error,
+            client = client.name,
+            "the store failed; the request is rejected, nothing is accepted until it works again"
+        );
+        refuse(Reason::StoreFailure, None)
+    }
+
+    /// Whether others decide on `request`, or it is refused before they could; `None` if it is decided here.
+    ///
+    /// This is for requests with a credential of which this service understands nothing, such as EAP: [`validate`](Self::validate)
+    /// does it by itself.
+    pub async fn elsewhere(&self, request: &Request, client: &Client) -> Option<Outcome> {
+        let began = self.clock.elapsed();
+        let refuse = |reason, user: Option<&UserName>| {
+            let took = self.clock.elapsed().saturating_sub(began);
+            let asked = Asked::new(request, &client.name);
+            let user = user.map(UserName::as_str);
+            self.store
+                .record(asked.refused(reason, user, self.clock.now(), took));
+            Outcome::reject(reason)
+        };
+        match self.whose(request, client).await {
+            Ok(Elsewhere::No) => None,
+            Ok(Elsewhere::Refused(reason, user)) => {
+                let refused = refuse(reason, user.as_ref());
+                Some(Outcome { user, ..refused })
+            }
+            Ok(Elsewhere::Forward(outcome)) => Some(outcome),
+            Err(cause) => Some(self.store_failed(&cause, client, refuse)),
+        }
+    }
+
+    /// Whether others decide, where that has to be known before anything else is looked at: the realm of the name is theirs, or
+    /// the request holds what only they understand, such as their State.
+    ///
+    /// A request with a password and nothing else goes the usual way: [`decide`] leaves it to the user's upstream.
+    async fn whose(&self, request: &Request, client: &Client) -> Result<Elsewhere, StoreError> {
+        if request.realm.is_none() && request.state.is_none() && request.credential.is_some() {
+            return Ok(Elsewhere::No);
+        }
+        let Ok(name) = UserName::parse(&request.user_name) else {
+            return Ok(Elsewhere::No);
+        };
+        let (account, now, _) = self.snapshot(&name, Freshness::Fresh).await?;
+        let account = account.as_deref();
+        Ok(match destination(account, request.realm.as_ref(), client, now) {
+            Destination::Here => Elsewhere::No,
+            Destination::Refused(reason) => {
+                Elsewhere::Refused(reason, account.map(|account| account.user.name.clone()))
+            }
+            Destination::Upstream(upstream) => Elsewhere::Forward(forward(account, upstream)),
+        })
     }
 
     /// Snapshot, decision, commit; again on a fresh snapshot when the account changed in between.
@@ -254,6 +348,11 @@ impl<S: AccountStore> Service<S> {
             if decision.effects.is_empty() && !is_fresh {
                 // Nothing would be compared with what is there now.
                 continue;
+            }
+            if decision.verdict == Verdict::Forward
+                && let Some(upstream) = &account.user.upstream
+            {
+                return Ok(Settled::As(forward(Some(&account), upstream)));
             }
             let (reason, token) = (decision.reason, decision.token);
             let took = self.clock.elapsed().saturating_sub(presented.began);
@@ -380,6 +479,16 @@ impl<S: AccountStore> Service<S> {
     }
 }
 
+/// Where a request is decided, as far as that is known before anything else.
+enum Elsewhere {
+    /// Here, or it will be found out.
+    No,
+    /// Nowhere: the user is refused.
+    Refused(Reason, Option<UserName>),
+    /// By an upstream.
+    Forward(Outcome),
+}
+
 /// What became of a request whose name and credential could be read.
 enum Settled {
     /// It was decided, and the trail has the decision.
@@ -430,6 +539,17 @@ struct Presented<'a> {
     began: Duration,
     /// By [`Clock::elapsed`].
     deadline: Duration,
+}
+
+/// Leaves the decision to `upstream`. What the user brings into an acceptance goes with it.
+fn forward(account: Option<&Account>, upstream: &Upstream) -> Outcome {
+    let user = account.map(|account| &account.user);
+    Outcome {
+        answer: Answer::Forward(upstream.clone()),
+        user: user.map(|user| user.name.clone()),
+        reply: user.map_or(ReplyAttributes::none(), |user| user.reply.clone()),
+        ..Outcome::reject(Reason::Forwarded)
+    }
 }
 
 fn outcome(account: &Account, answer: Answer, reason: Reason, token: Option<TokenId>) -> Outcome {

@@ -182,6 +182,7 @@ pub(crate) async fn ask(service: &Service<ModelStore>, user: &str, credential: &
         state: None,
         packet: PacketDigest(packet),
         channel: None,
+        realm: None,
         patience: Duration::from_secs(60),
         origin: Origin::default(),
     };

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use otp_store::{DecisionFacts, FailureFacts, Record, Spent};
+use otp_store::{DecisionFacts, FailureFacts, Record, Spent, UpstreamFacts};
 use otp_validation::{
     Account, ClientId, Decision, Effect, Lockout, Lockouts, PacketDigest, Reason, Token, TokenMode, UnixTime,
     Verdict,
 };
 
-use crate::{Origin, Request};
+use crate::{Forwarded, Origin, Request};
 
 /// A request, as far as the trail tells of it.
 #[derive(Clone, Copy)]
@@ -34,6 +34,27 @@ impl<'a> Asked<'a> {
         Record::of_decision(&DecisionFacts {
             user,
             ..self.facts(Verdict::Reject, reason, at, took)
+        })
+    }
+
+    /// What others have decided.
+    pub(crate) fn forwarded(
+        &self,
+        forwarded: &Forwarded,
+        user: Option<&str>,
+        at: UnixTime,
+        took: Duration,
+    ) -> Record {
+        let user_name = forwarded.upstream.user_name.as_ref();
+        Record::of_decision(&DecisionFacts {
+            user,
+            upstream: Some(UpstreamFacts {
+                name: forwarded.upstream.name.as_str(),
+                user_name: user_name.map(|name| name.as_str().as_bytes()),
+                server: forwarded.server.as_deref(),
+                answer: forwarded.answer,
+            }),
+            ..self.facts(Verdict::Forward, forwarded.reason, at, took)
         })
     }
 
@@ -84,6 +105,7 @@ impl<'a> Asked<'a> {
             user: None,
             verdict,
             reason,
+            upstream: None,
             token: None,
             spent: None,
             tokens: &[],

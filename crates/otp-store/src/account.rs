@@ -13,7 +13,7 @@ use crate::{
     sql::{Row, Sql, values},
     store::Secrets,
     token::{open_key, read_mode, read_status},
-    user::{read_expiry, stored_grammar, stored_name},
+    user::{read_expiry, stored_grammar, stored_name, stored_upstream},
     value::Uid,
 };
 
@@ -54,7 +54,7 @@ impl Store {
 
 fn load(transaction: Sql<'_>, secrets: &Secrets, name: &UserName) -> Result<Option<Account>, Fault> {
     let statement = concat!(
-        "SELECT u.id, u.uid, u.name, u.enabled, u.expires_at, u.password_sealed, u.grammar, u.reply_attributes, ",
+        "SELECT u.id, u.uid, u.name, u.enabled, u.expires_at, u.password_sealed, u.grammar, u.reply_attributes, u.upstream, u.upstream_name, ",
         "a.version, a.acceptances, ",
         lockout_columns!(),
         " FROM users u JOIN accounts a ON a.user_id = u.id LEFT JOIN lockouts l ON l.user_id = u.id WHERE u.name = ?1",
@@ -95,6 +95,7 @@ fn read_account(row: &Row<'_>, secrets: &Secrets) -> Result<(Account, Uid), Faul
         password,
         grammar: stored_grammar(row.get("grammar")?)?,
         reply: reply::read(row)?,
+        upstream: stored_upstream(row)?,
     };
     let (acceptances, ended_dialogues) = acceptances::decode(&row.get::<Vec<u8>>("acceptances")?)?;
     let account = Account {

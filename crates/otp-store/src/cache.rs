@@ -152,6 +152,7 @@ mod tests {
                 password: None,
                 grammar: None,
                 reply: ReplyAttributes::default(),
+                upstream: None,
             },
             tokens: Vec::new(),
             lockouts: Lockouts::default(),

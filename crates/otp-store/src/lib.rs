@@ -71,7 +71,7 @@ pub use account_store::{AccountStore, Freshness, Snapshot};
 pub use activity::{Activity, Distribution, Histogram};
 pub use audit::{
     AuditEntry, Break, Broken, ChainId, DecisionFacts, FailureFacts, Head, HeadError, LONGEST_RECORD, Link,
-    Record, Spent, Verification,
+    Record, Spent, UpstreamAnswer, UpstreamFacts, Verification,
 };
 pub use backup::{BackupError, BackupProgress, BackupSummary, RestoreOptions, Restored};
 pub use client::{ClientRecord, ClientSource, MessageAuthenticatorRule, NewClient};

@@ -165,6 +165,7 @@ impl Model {
                 password: row.password.clone(),
                 grammar: None,
                 reply: ReplyAttributes::default(),
+                upstream: None,
             },
             tokens: self.tokens_of(*id),
             lockouts: row.lockouts.clone(),

@@ -1,7 +1,7 @@
 //! Users: how they are stored, and their administration.
 
 use otp_validation::{
-    AccountVersion, Grammar, Lockouts, PasswordHash, ReplyAttributes, UnixTime, UserId, UserName,
+    AccountVersion, Grammar, Lockouts, PasswordHash, ReplyAttributes, UnixTime, Upstream, UserId, UserName,
 };
 use rand::CryptoRng;
 
@@ -29,6 +29,8 @@ pub struct NewUser {
     pub grammar: Option<Grammar>,
     /// The first moment at which the user is refused.
     pub expires_at: Option<UnixTime>,
+    /// Who decides on the user in place of here.
+    pub upstream: Option<Upstream>,
     /// When the user was added.
     pub created_at: UnixTime,
 }
@@ -41,6 +43,7 @@ impl NewUser {
             password: None,
             grammar: None,
             expires_at: None,
+            upstream: None,
             created_at,
         }
     }
@@ -67,6 +70,8 @@ pub struct UserRecord {
     pub version: AccountVersion,
     /// What every acceptance of the user tells the client.
     pub reply: ReplyAttributes,
+    /// Who decides on the user in place of here.
+    pub upstream: Option<Upstream>,
     /// When the user was added.
     pub created_at: UnixTime,
 }
@@ -108,8 +113,8 @@ impl Store {
             // Two statements, so that one user is found by index.
             let who = if name.is_some() { "WHERE u.name = ?1" } else { "" };
             let statement = format!(
-                "SELECT u.id, u.name, u.enabled, u.expires_at, u.grammar, u.reply_attributes, u.created_at,
-                        CASE WHEN u.password_sealed IS NULL THEN 0 ELSE 1 END AS has_password, a.version, {}
+                "SELECT u.id, u.name, u.enabled, u.expires_at, u.grammar, u.reply_attributes, u.created_at, u.upstream,
+                        u.upstream_name, CASE WHEN u.password_sealed IS NULL THEN 0 ELSE 1 END AS has_password, a.version, {}
                  FROM users u JOIN accounts a ON a.user_id = u.id LEFT JOIN lockouts l ON l.user_id = u.id
                  {who} ORDER BY u.name",
                 lockout_columns!()
@@ -133,6 +138,7 @@ impl Store {
                     lockouts,
                     version: AccountVersion(row.get("version")?),
                     reply: reply::read(row)?,
+                    upstream: stored_upstream(row)?,
                     created_at: unix_time("created_at of a user", row.get("created_at")?)?,
                 });
                 Ok(())
@@ -220,6 +226,26 @@ impl Store {
         })
     }
 
+    /// Lets other servers decide on a user from now on, or this one again.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotFound`], or whatever keeps the store from writing.
+    pub fn set_user_upstream(&self, name: &UserName, upstream: Option<&Upstream>) -> Result<(), StoreError> {
+        let detail = upstream.map(Upstream::to_string);
+        let deed = match &detail {
+            Some(detail) => Deed::on_user("user-upstream-set", name.as_str()).with(detail),
+            None => Deed::on_user("user-upstream-removed", name.as_str()),
+        };
+        self.change_user(name, deed, |transaction, user| {
+            let (upstream, upstream_name) = upstream_columns(upstream);
+            transaction.execute(
+                "UPDATE users SET upstream = ?2, upstream_name = ?3 WHERE id = ?1",
+                values![user.id.0, upstream, upstream_name],
+            )
+        })
+    }
+
     /// Sets or removes a user's password.
     ///
     /// # Errors
@@ -301,9 +327,10 @@ pub(crate) fn add(
 ) -> Result<Found, Fault> {
     let uid = random_uid(rng);
     let password_sealed = seal_password(transaction, secrets, user.password.as_ref(), &uid, rng)?;
+    let (upstream, upstream_name) = upstream_columns(user.upstream.as_ref());
     let inserted = transaction.one(
-        "INSERT INTO users (uid, name, enabled, expires_at, password_sealed, grammar, created_at)
-         VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6) RETURNING id",
+        "INSERT INTO users (uid, name, enabled, expires_at, password_sealed, grammar, created_at, upstream, upstream_name)
+         VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING id",
         values![
             &uid,
             user.name.as_str(),
@@ -311,6 +338,8 @@ pub(crate) fn add(
             password_sealed.as_ref(),
             user.grammar.map(Grammar::name),
             time(user.created_at),
+            upstream,
+            upstream_name,
         ],
         |row| row.get("id").map(UserId),
     );
@@ -346,6 +375,29 @@ pub(crate) fn stored_grammar(name: Option<String>) -> Result<Option<Grammar>, St
             .map_err(|error| StoreError::corrupt(format!("{error}")))
     };
     name.map(parse).transpose()
+}
+
+/// The two columns of an upstream.
+fn upstream_columns(upstream: Option<&Upstream>) -> (Option<&str>, Option<&str>) {
+    let user_name = upstream.and_then(|upstream| upstream.user_name.as_ref());
+    (
+        upstream.map(|upstream| upstream.name.as_str()),
+        user_name.map(UserName::as_str),
+    )
+}
+
+pub(crate) fn stored_upstream(row: &Row<'_>) -> Result<Option<Upstream>, Fault> {
+    let Some(name) = row.get::<Option<String>>("upstream")? else {
+        return Ok(None);
+    };
+    let user_name = row.get::<Option<String>>("upstream_name")?;
+    let name = name
+        .parse()
+        .map_err(|error| StoreError::corrupt(format!("an upstream called {name:?}: {error}")))?;
+    Ok(Some(Upstream {
+        name,
+        user_name: user_name.map(stored_name).transpose()?,
+    }))
 }
 
 pub(crate) fn read_expiry(row: &Row<'_>) -> Result<Option<UnixTime>, Fault> {

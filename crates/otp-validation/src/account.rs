@@ -5,7 +5,7 @@ use std::fmt;
 use otp_core::{Hotp, HotpState, TokenKey, Totp, TotpState, Window};
 use zeroize::ZeroizeOnDrop;
 
-use crate::{EndedDialogue, Grammar, Lockouts, ReplyAttributes, UserName};
+use crate::{EndedDialogue, Grammar, Lockouts, ReplyAttributes, Upstream, UserName};
 
 /// Seconds since the Unix epoch, from the service's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -99,6 +99,8 @@ pub struct User {
     pub grammar: Option<Grammar>,
     /// What every acceptance of the user tells the client.
     pub reply: ReplyAttributes,
+    /// Who decides on the user in place of here.
+    pub upstream: Option<Upstream>,
 }
 
 /// Whether a token has shown a code yet.

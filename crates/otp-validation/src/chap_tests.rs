@@ -54,6 +54,7 @@ fn account(tokens: Vec<Token>) -> Account {
             password: None,
             grammar: None,
             reply: ReplyAttributes::default(),
+            upstream: None,
         },
         tokens,
         lockouts: Lockouts::default(),

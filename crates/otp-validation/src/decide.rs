@@ -3,7 +3,7 @@
 //! The order is part of the contract. Whatever is cheap and says nothing about the credential comes first; the code is
 //! looked at before the password, and it is spent only when everything else holds:
 //!
-//! 1. client and user exist, are enabled and have not expired;
+//! 1. client and user exist, are enabled and have not expired; if other servers decide on the user, that is all;
 //! 2. the same packet, or a twin, of a recent acceptance: its verdict, nothing spent;
 //! 3. lock-out, at this client and over all; the question that it answers, if it answers one;
 //! 4. candidate tokens: enabled, proven;
@@ -18,7 +18,9 @@ use otp_core::{Otp, Verdict as CodeVerdict};
 use crate::{
     Acceptance, Account, Channel, Client, ClientId, CredentialDigest, Dialogue, Effect, EndedDialogue,
     Factor, Grammar, Lockouts, PacketDigest, PasswordHash, Reason, Stage, Token, TokenId, TokenMode,
-    TokenStatus, Twin, UnixTime, answer::answer,
+    TokenStatus, Twin, UnixTime,
+    answer::answer,
+    forward::{Destination, destination},
 };
 
 /// For how many seconds the same packet gets the verdict that it had. libkrad sends again for 5 s, other clients for up
@@ -52,6 +54,8 @@ pub enum Verdict {
     Reject,
     /// Ask, once the effects are durable.
     Challenge(Question),
+    /// Let the user's upstream decide: nothing is known here of what it will say.
+    Forward,
 }
 
 /// What the user is to be asked for.
@@ -100,6 +104,14 @@ impl Decision {
             at: now,
         });
         self
+    }
+
+    /// A decision that is left to others.
+    fn forward() -> Self {
+        Self {
+            verdict: Verdict::Forward,
+            ..Self::reject(Reason::Forwarded)
+        }
     }
 
     /// A rejection that changes nothing.
@@ -225,6 +237,11 @@ pub(crate) fn settled_without_code(
     attempt: &Attempt<'_>,
     now: UnixTime,
 ) -> Option<Decision> {
+    match destination(Some(account), None, client, now) {
+        Destination::Refused(reason) => return Some(Decision::reject(reason)),
+        Destination::Upstream(_) => return Some(Decision::forward()),
+        Destination::Here => {}
+    }
     let refusal = if !client.enabled {
         Reason::ClientDisabled
     } else if !account.user.enabled {

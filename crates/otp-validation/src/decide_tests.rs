@@ -3,7 +3,7 @@
 use otp_core::{Hotp, HotpState, TokenKey, Totp, TotpState, Window, hotp};
 
 use super::*;
-use crate::{AccountVersion, Lockout, ReplyAttributes, User, UserId, UserName};
+use crate::{AccountVersion, Lockout, ReplyAttributes, Upstream, User, UserId, UserName};
 
 /// RFC 4226 Appendix D: Count = 0 … 9.
 const APPENDIX_D: [&str; 10] = [
@@ -53,6 +53,7 @@ fn account(tokens: Vec<Token>) -> Account {
             password: None,
             grammar: None,
             reply: ReplyAttributes::default(),
+            upstream: None,
         },
         tokens,
         lockouts: Lockouts::default(),
@@ -572,4 +573,74 @@ fn a_password_that_waits_for_its_check_is_not_shown() {
     for secret in ["correct horse", &octets, "$argon2id", APPENDIX_D[0]] {
         assert!(!shown.contains(secret), "{secret} in {shown}");
     }
+}
+
+/// Who decides: the user's own upstream before the realm's, and nobody for those who are refused here.
+#[test]
+fn others_decide_on_those_who_may_log_in() {
+    let upstream = |name: &str| Upstream {
+        name: name.parse().unwrap(),
+        user_name: None,
+    };
+    let (own, realm) = (upstream("own"), upstream("realm"));
+    let here = account(vec![hotp_token(1, 0)]);
+    let mut forwarded = here.clone();
+    forwarded.user.upstream = Some(own.clone());
+    let with = |account: &Account, change: fn(&mut User)| {
+        let mut account = account.clone();
+        change(&mut account.user);
+        account
+    };
+    let disabled = |user: &mut User| user.enabled = false;
+    let expired = |user: &mut User| user.expires_at = Some(NOW);
+    let refused = Destination::Refused;
+    for (account, realm, expected) in [
+        (Some(here.clone()), None, Destination::Here),
+        (None, None, Destination::Here),
+        (None, Some(&realm), Destination::Upstream(&realm)),
+        (Some(here.clone()), Some(&realm), Destination::Upstream(&realm)),
+        (Some(forwarded.clone()), None, Destination::Upstream(&own)),
+        (Some(forwarded.clone()), Some(&realm), Destination::Upstream(&own)),
+        (
+            Some(with(&forwarded, disabled)),
+            None,
+            refused(Reason::UserDisabled),
+        ),
+        (
+            Some(with(&forwarded, expired)),
+            None,
+            refused(Reason::UserExpired),
+        ),
+        (
+            Some(with(&here, disabled)),
+            Some(&realm),
+            refused(Reason::UserDisabled),
+        ),
+        (Some(with(&here, disabled)), None, Destination::Here),
+    ] {
+        assert_eq!(destination(account.as_ref(), realm, &kdc(), NOW), expected);
+    }
+    let closed = Client {
+        enabled: false,
+        ..kdc()
+    };
+    assert_eq!(
+        destination(None, Some(&realm), &closed, NOW),
+        refused(Reason::ClientDisabled)
+    );
+
+    // A right code is worth nothing to somebody on whom others decide, and nothing is counted or spent.
+    for code in [totp_at(STEP), "000000".to_owned(), String::new()] {
+        let decision = decided(&forwarded, &kdc(), &code, NOW);
+        assert_eq!(
+            (decision.verdict, decision.reason),
+            (Verdict::Forward, Reason::Forwarded)
+        );
+        assert!(decision.effects.is_empty() && decision.token.is_none());
+    }
+    let decision = decided(&with(&forwarded, disabled), &kdc(), "000000", NOW);
+    assert_eq!(
+        (decision.verdict, decision.reason),
+        (Verdict::Reject, Reason::UserDisabled)
+    );
 }

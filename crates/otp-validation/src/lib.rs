@@ -9,6 +9,7 @@
 //! | [`Attempt`] | the credential, with the digests that tell a repetition from an attempt |
 //! | [`decide`] → [`Progress`] | a [`Decision`], or a [`PasswordCheck`] to be concluded by whoever can hash or bind |
 //! | [`Dialogue`], [`Stage`] | how far a login in several steps has come |
+//! | [`destination`] → [`Destination`] | whether other servers decide, and which ([`Upstream`]) |
 //! | [`Effect`] | what must be durable before the answer leaves |
 //! | [`Reason`] | why; for logs and people, never for the wire |
 //! | [`ReplyAttributes`] | what an acceptance tells the client about the session |
@@ -26,6 +27,7 @@ mod decide;
 mod dialogue;
 mod effect;
 mod enrol;
+mod forward;
 mod grammar;
 mod lockout;
 mod name;
@@ -44,6 +46,7 @@ pub use decide::{
 pub use dialogue::{DIALOGUE_LIFE, Dialogue, DialogueId, ENDED_DIALOGUES, EndedDialogue, Stage};
 pub use effect::Effect;
 pub use enrol::{Proof, ProofError, prove};
+pub use forward::{Destination, Upstream, UpstreamName, UpstreamNameError, destination};
 pub use grammar::Grammar;
 pub use lockout::{Factor, Lockout, Lockouts};
 pub use name::{NameError, UserName};

@@ -75,11 +75,24 @@ impl UserName {
     }
 
     fn without_realm(&self) -> Option<&str> {
-        if let Some((user, _realm)) = self.0.rsplit_once('@') {
+        self.split_realm().map(|(bare, _)| bare)
+    }
+
+    /// The name without its realm, and the realm, as [`candidates`](Self::candidates) understands them; `None` if there is no
+    /// realm. What is left of the name may name nobody.
+    ///
+    /// ```
+    /// # use otp_validation::UserName;
+    /// let name = UserName::parse(b"alice@EXAMPLE.COM")?;
+    /// assert_eq!(name.split_realm(), Some(("alice", "EXAMPLE.COM")));
+    /// # Ok::<(), otp_validation::NameError>(())
+    /// ```
+    pub fn split_realm(&self) -> Option<(&str, &str)> {
+        if let Some((user, realm)) = self.0.rsplit_once('@') {
             // `\@` is an `@` inside a component of a principal (krb5_unparse_name).
-            return (!user.ends_with('\\')).then_some(user);
+            return (!user.ends_with('\\')).then_some((user, realm));
         }
-        self.0.split_once('\\').map(|(_domain, user)| user)
+        self.0.split_once('\\').map(|(domain, user)| (user, domain))
     }
 }
 

@@ -60,11 +60,33 @@ pub enum Reason {
     StoreFailure,
     /// The deadline passed before there was a decision.
     DeadlineExceeded,
+    /// The decision is left to the upstream of the user or realm.
+    Forwarded,
+    /// The upstream has accepted.
+    UpstreamAccepted,
+    /// The upstream has rejected.
+    UpstreamRejected,
+    /// The upstream asks its user something.
+    UpstreamChallenged,
+    /// No server of the upstream has answered in time.
+    UpstreamSilent,
+    /// No server of the upstream can be reached.
+    UpstreamUnreachable,
+    /// The user's upstream is not configured.
+    UpstreamUnknown,
+    /// What the upstream has answered cannot be passed on.
+    UpstreamUnusable,
+    /// The upstream asks its user something, and the client cannot.
+    ChallengeImpossible,
+    /// The request cannot be sent to the upstream.
+    NotForwardable,
+    /// The request has been forwarded from here before.
+    ForwardLoop,
 }
 
 impl Reason {
     /// Every reason, for documentation and for tests.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 37] = [
         Self::Accepted,
         Self::SamePacket,
         Self::Twin,
@@ -91,6 +113,17 @@ impl Reason {
         Self::Busy,
         Self::StoreFailure,
         Self::DeadlineExceeded,
+        Self::Forwarded,
+        Self::UpstreamAccepted,
+        Self::UpstreamRejected,
+        Self::UpstreamChallenged,
+        Self::UpstreamSilent,
+        Self::UpstreamUnreachable,
+        Self::UpstreamUnknown,
+        Self::UpstreamUnusable,
+        Self::ChallengeImpossible,
+        Self::NotForwardable,
+        Self::ForwardLoop,
     ];
 
     /// The stable name: lower case, words joined by hyphens.
@@ -122,6 +155,17 @@ impl Reason {
             Self::Busy => "busy",
             Self::StoreFailure => "store-failure",
             Self::DeadlineExceeded => "deadline-exceeded",
+            Self::Forwarded => "forwarded",
+            Self::UpstreamAccepted => "upstream-accepted",
+            Self::UpstreamRejected => "upstream-rejected",
+            Self::UpstreamChallenged => "upstream-challenged",
+            Self::UpstreamSilent => "upstream-silent",
+            Self::UpstreamUnreachable => "upstream-unreachable",
+            Self::UpstreamUnknown => "upstream-unknown",
+            Self::UpstreamUnusable => "upstream-unusable",
+            Self::ChallengeImpossible => "challenge-impossible",
+            Self::NotForwardable => "not-forwardable",
+            Self::ForwardLoop => "forward-loop",
         }
     }
 
@@ -176,6 +220,33 @@ impl Reason {
                 "The store could not confirm the decision (disk full? database locked?); see the log."
             }
             Self::DeadlineExceeded => "There was no decision before the deadline; see the log.",
+            Self::Forwarded => "Another RADIUS server decides on the user (`otpctl user show`, `[[realm]]`).",
+            Self::UpstreamAccepted => {
+                "The upstream has accepted the user; nothing was decided or spent here."
+            }
+            Self::UpstreamRejected => "The upstream has rejected the user; its log says why.",
+            Self::UpstreamChallenged => "The upstream asks the user a question, which was passed on.",
+            Self::UpstreamSilent => {
+                "No server of the upstream has answered before the deadline with a packet that is authentic; see `otpctl upstream list`: is the shared secret the same on both sides?"
+            }
+            Self::UpstreamUnreachable => {
+                "No server of the upstream can be reached; see `otpctl upstream list` and the log."
+            }
+            Self::UpstreamUnknown => {
+                "The user's upstream is not in the daemon's configuration: add `[upstream.NAME]`, or change the user with `otpctl user set`."
+            }
+            Self::UpstreamUnusable => {
+                "The upstream has answered with what cannot be passed on: a State of 253 octets, or more attributes than fit."
+            }
+            Self::ChallengeImpossible => {
+                "The upstream asks the user a question, and this client (a KDC) cannot."
+            }
+            Self::NotForwardable => {
+                "The request cannot be forwarded: its method needs keys of this hop (EAP), it is too long, or it came over TLS and the upstream is on UDP or TCP (`allow_insecure_hop`)."
+            }
+            Self::ForwardLoop => {
+                "The request was forwarded from here and has come back: two servers forward this realm to each other."
+            }
         }
     }
 }

@@ -37,6 +37,7 @@ mod metrics;
 mod mutations;
 mod order;
 mod programs;
+mod proxying;
 mod qr;
 mod race;
 mod radclient;

@@ -27,7 +27,8 @@ Examples:
   otpctl auth alice
   echo 123456 | otpctl auth alice@EXAMPLE.COM --client vpn
 
-The status is 0 for accept, 1 for reject.")]
+The status is 0 for accept, 1 for reject and for what others decide: realms and users of an upstream are theirs, realms are known
+to the daemon alone.")]
 pub(crate) struct Auth {
     /// User-Name, as a client would send it.
     user: String,
@@ -61,6 +62,7 @@ impl Auth {
                 state: state.take(),
                 packet,
                 channel: None,
+                realm: None,
                 patience: Duration::from_secs(30),
                 origin: Origin {
                     request: Some(id + step),
@@ -105,8 +107,20 @@ impl Auth {
             .iter()
             .map(|attribute| format!("Reply: {}\n", attribute.line()))
             .collect();
+        let upstream = match &outcome.answer {
+            Answer::Forward(upstream) => Some(upstream),
+            _ => None,
+        };
+        let next = match upstream {
+            Some(upstream) => format!(
+                "The daemon would forward it to upstream {}, and answer what that answers. Nothing was sent; otpctl upstream list shows \
+                 the servers.\n",
+                escape(&upstream.to_string())
+            ),
+            None => format!("Step by step: otpctl why {id}\n"),
+        };
         let text = format!(
-            "{} {}{}\n{}\n{told}Step by step: otpctl why {id}\n",
+            "{} {}{}\n{}\n{told}{next}",
             context.out.paint(tone, verdict),
             outcome.reason.code(),
             escape(&name),
@@ -118,6 +132,8 @@ impl Auth {
             "explanation": outcome.reason.explain(),
             "user": user,
             "token": outcome.token,
+            "upstream": upstream.map(|upstream| upstream.name.to_string()),
+            "upstream_name": upstream.and_then(|upstream| upstream.user_name.as_ref()).map(ToString::to_string),
             "client": self.client,
             "reply": reply,
             "id": id,

@@ -14,5 +14,6 @@ pub(crate) mod key;
 pub(crate) mod reload;
 pub(crate) mod restore;
 pub(crate) mod token;
+pub(crate) mod upstream;
 pub(crate) mod user;
 pub(crate) mod why;

@@ -2,7 +2,7 @@
 
 use otp_service::password;
 use otp_store::{NewUser, Store, UserRecord};
-use otp_validation::{Grammar, PasswordHash, UserName};
+use otp_validation::{Grammar, PasswordHash, Upstream, UpstreamName, UserName};
 use serde_json::json;
 
 use crate::{
@@ -49,6 +49,7 @@ impl Command {
 Examples:
   otpctl user add alice
   otpctl user add alice --password < password-file
+  otpctl user add alice --upstream corp --upstream-name alice.smith
 
 A name without realm stands for that user in every realm; alice@EXAMPLE.COM is looked up before alice.")]
 pub(crate) struct Add {
@@ -61,6 +62,12 @@ pub(crate) struct Add {
     /// How credentials are composed: otp, password+otp or otp+password [default: password+otp with a password, else otp].
     #[arg(long, value_parser = parse_grammar)]
     grammar: Option<Grammar>,
+    /// Let the RADIUS servers of this upstream decide ([upstream.NAME] of the daemon's configuration).
+    #[arg(long, value_name = "UPSTREAM", conflicts_with_all = ["password", "grammar"])]
+    upstream: Option<UpstreamName>,
+    /// The name under which the upstream knows the user [default: as it comes in].
+    #[arg(long, value_name = "NAME", requires = "upstream", value_parser = parse_user)]
+    upstream_name: Option<UserName>,
 }
 
 impl Add {
@@ -79,15 +86,19 @@ impl Add {
         let user = NewUser {
             password,
             grammar: self.grammar,
+            upstream: upstream(self.upstream.as_ref(), self.upstream_name.as_ref()),
             ..NewUser::new(self.name.clone(), context.now())
         };
         store.add_user(&user, &mut context.io.rng)?;
         let user = find(&store, &self.name)?;
-        let text = format!(
-            "Added user {}. Next: otpctl token add {}\n",
-            text::escape(self.name.as_str()),
-            text::shell_word(self.name.as_str())
-        );
+        let name = text::escape(self.name.as_str());
+        let text = match &user.upstream {
+            Some(upstream) => format!("Added user {name}: {} decides.\n", shown(upstream)),
+            None => format!(
+                "Added user {name}. Next: otpctl token add {}\n",
+                text::shell_word(self.name.as_str())
+            ),
+        };
         context.result(&json!({ "user": UserView::new(&user) }), &text)?;
         Ok(Exit::Ok)
     }
@@ -103,7 +114,7 @@ impl List {
         let rows = users.iter().map(|user| {
             [
                 user.name.clone(),
-                user.effective_grammar.to_owned(),
+                user.credential(),
                 yes_or_no(user.has_password),
                 enabled_name(user.enabled),
             ]
@@ -149,7 +160,7 @@ impl Show {
         let text = text::pairs([
             ("user", user.name.clone()),
             ("state", enabled_name(user.enabled)),
-            ("credential", user.effective_grammar.to_owned()),
+            ("credential", user.credential()),
             ("password", yes_or_no(user.has_password)),
             (
                 "tokens",
@@ -158,6 +169,10 @@ impl Show {
                 } else {
                     names.join(", ")
                 },
+            ),
+            (
+                "upstream",
+                record.upstream.as_ref().map_or("none".to_owned(), shown),
             ),
             ("reply", listed(&user.reply)),
             ("failures", failures),
@@ -184,6 +199,7 @@ Examples:
   otpctl user set alice --reply Session-Timeout=28800 --reply 'Class=OU=staff'
   otpctl user set alice --reply Tunnel-Type:1=VLAN --reply Tunnel-Medium-Type:1=IEEE-802 --reply Tunnel-Private-Group-ID:1=20
   otpctl user set alice --no-reply Session-Timeout
+  otpctl user set alice --upstream corp --upstream-name alice.smith
 
 Reply attributes go into every Access-Accept but a KDC's. A user's take the place of a client's of the same name, apart from
 those that may occur several times (Class, Filter-Id, Reply-Message, Framed-Route …): of these both are sent.")]
@@ -200,6 +216,16 @@ pub(crate) struct Set {
     /// How credentials are composed: otp, password+otp, otp+password, or auto (it follows from the password).
     #[arg(long, group = "change", value_name = "GRAMMAR")]
     grammar: Option<GrammarChoice>,
+    /// Let the RADIUS servers of this upstream decide ([upstream.NAME] of the daemon's configuration); password and tokens stay,
+    /// unused.
+    #[arg(long, group = "change", value_name = "UPSTREAM")]
+    upstream: Option<UpstreamName>,
+    /// The name under which the upstream knows the user [default: as it comes in].
+    #[arg(long, value_name = "NAME", requires = "upstream", value_parser = parse_user)]
+    upstream_name: Option<UserName>,
+    /// Decide here again.
+    #[arg(long, group = "change", conflicts_with = "upstream")]
+    no_upstream: bool,
     #[command(flatten)]
     reply: ReplyOptions,
 }
@@ -226,6 +252,10 @@ impl Set {
         }
         if self.grammar.is_some() {
             store.set_user_grammar(&self.name, grammar)?;
+        }
+        if self.upstream.is_some() || self.no_upstream {
+            let upstream = upstream(self.upstream.as_ref(), self.upstream_name.as_ref());
+            store.set_user_upstream(&self.name, upstream.as_ref())?;
         }
         if !reply.is_empty() {
             store.change_user_reply(&self.name, |before| reply.applied_to(before))?;
@@ -332,6 +362,18 @@ pub(super) fn find(store: &Store, name: &UserName) -> Result<UserRecord, Failure
         Failure::object(format!("there is no user {name}"))
             .with_remedy("`otpctl user list` shows the users; `otpctl user add` adds one")
     })
+}
+
+fn upstream(name: Option<&UpstreamName>, user_name: Option<&UserName>) -> Option<Upstream> {
+    Some(Upstream {
+        name: name?.clone(),
+        user_name: user_name.cloned(),
+    })
+}
+
+/// `corp`, or `corp as alice.smith`.
+fn shown(upstream: &Upstream) -> String {
+    text::escape(&upstream.to_string()).to_string()
 }
 
 fn ask_password(context: &mut Context) -> Result<PasswordHash, Failure> {

@@ -17,6 +17,7 @@ use tokio_rustls::{
 };
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::terms::{certificates, names, private_key, read, sections};
 pub use self::{
     certificate::{CertificateUnreadable, ClientCertificate, Fingerprint, FingerprintError},
     terms::{MinTls, TlsError, TlsFiles, TlsTerms},

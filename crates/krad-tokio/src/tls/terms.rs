@@ -190,7 +190,7 @@ impl Current {
     }
 }
 
-fn names(offer: &[&[u8]]) -> Vec<Vec<u8>> {
+pub(crate) fn names(offer: &[&[u8]]) -> Vec<Vec<u8>> {
     offer.iter().map(|name| name.to_vec()).collect()
 }
 
@@ -218,12 +218,12 @@ fn verifier(
     })
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     sections(path, "certificate")
 }
 
 /// All sections of one kind, at least one.
-fn sections<T: PemObject>(path: &Path, wanted: &'static str) -> Result<Vec<T>, TlsError> {
+pub(crate) fn sections<T: PemObject>(path: &Path, wanted: &'static str) -> Result<Vec<T>, TlsError> {
     let octets = read(path)?;
     let wrong = |source| TlsError::Pem {
         path: path.to_owned(),
@@ -238,7 +238,7 @@ fn sections<T: PemObject>(path: &Path, wanted: &'static str) -> Result<Vec<T>, T
     Ok(sections)
 }
 
-fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+pub(crate) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     let octets = zeroize::Zeroizing::new(read(path)?);
     PrivateKeyDer::from_pem_slice(&octets).map_err(|error| TlsError::Pem {
         path: path.to_owned(),
@@ -247,7 +247,7 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     })
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     fs::read(path).map_err(|source| TlsError::Read {
         path: path.to_owned(),
         source,

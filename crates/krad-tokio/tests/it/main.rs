@@ -13,6 +13,7 @@ mod addresses;
 mod client;
 mod concurrency;
 mod duplicates;
+mod pool;
 mod socket_file;
 mod support;
 mod tcp;

@@ -1,6 +1,6 @@
 //! RADIUS over TLS (RFC 6614, RFC 9765).
 
-mod authority;
+pub mod authority;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},

@@ -10,6 +10,7 @@ use crate::{
     attribute::AttributeBuffer,
     hide_user_password,
     packet::{Header, Signature, encode},
+    radius11::{PacketBuilder, Token},
 };
 
 /// The attributes of a request, in order, the password in the clear: what several servers can be asked, each
@@ -163,6 +164,26 @@ impl RequestTemplate {
             authenticator,
             secret.clone(),
         ))
+    }
+}
+
+impl RequestTemplate {
+    /// Composes the packet for one server over RADIUS/1.1 (RFC 9765): nothing is hidden, nothing is signed but the connection.
+    /// The octets are wiped on drop.
+    ///
+    /// # Errors
+    ///
+    /// As [`PacketBuilder::with`] and [`PacketBuilder::build`]: an attribute that is not sent there, a User-Password of no
+    /// octets, a CHAP-Password without CHAP-Challenge.
+    pub fn compose_radius11(&self, token: Token) -> Result<Zeroizing<Vec<u8>>, EncodeError> {
+        let builder = match self.code {
+            Code::STATUS_SERVER => PacketBuilder::status_server(token),
+            _ => PacketBuilder::access_request(token),
+        };
+        let with = |builder: PacketBuilder<'static>, attribute: &TemplateAttribute| {
+            builder.with(attribute.kind, &attribute.value)
+        };
+        self.attributes.iter().try_fold(builder, with)?.build()
     }
 }
 

@@ -97,6 +97,7 @@ async fn a_flood_of_passwords_keeps_nobody_else_waiting() {
         .map(|number| {
             let name = format!("flood{number}");
             let request = Request {
+                realm: None,
                 patience: Duration::from_secs(2),
                 ..world.request(&name, &format!("correct horse{}", code_of(&name, 0)))
             };

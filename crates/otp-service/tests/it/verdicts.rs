@@ -153,6 +153,7 @@ fn a_request_does_not_show_its_credential() {
         state: None,
         packet: PacketDigest([0; 32]),
         channel: None,
+        realm: None,
         patience: Duration::ZERO,
         origin: Origin::default(),
     };

@@ -108,6 +108,7 @@ impl World {
             state: None,
             packet: PacketDigest(packet),
             channel: None,
+            realm: None,
             patience: Duration::from_secs(60),
             origin: Origin::default(),
         }

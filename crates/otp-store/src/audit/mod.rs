@@ -20,6 +20,6 @@ pub(crate) use chain::Tail;
 pub use chain::{ChainId, Head, HeadError, Link};
 pub(crate) use deed::{Actor, Deed, append};
 pub use read::AuditEntry;
-pub use record::{DecisionFacts, FailureFacts, LONGEST_RECORD, Record, Spent};
+pub use record::{DecisionFacts, FailureFacts, LONGEST_RECORD, Record, Spent, UpstreamAnswer, UpstreamFacts};
 pub use verify::{Break, Broken, Verification};
 pub(crate) use waiting::{Batch, Trail, WAIT};

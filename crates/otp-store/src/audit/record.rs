@@ -45,6 +45,8 @@ pub struct DecisionFacts<'a> {
     pub verdict: Verdict,
     /// Why.
     pub reason: Reason,
+    /// Which server decided in place of this one, and what it said, if the request was forwarded.
+    pub upstream: Option<UpstreamFacts<'a>>,
     /// The label of the token whose code was recognised.
     pub token: Option<&'a str>,
     /// What was spent, if anything was.
@@ -61,6 +63,30 @@ pub struct DecisionFacts<'a> {
     pub rounds: u32,
     /// How long the decision took, in microseconds.
     pub micros: u64,
+}
+
+/// What became of a request that was forwarded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UpstreamFacts<'a> {
+    /// The name of the upstream.
+    pub name: &'a str,
+    /// User-Name as it was sent there, where it is another one than that of the request.
+    pub user_name: Option<&'a [u8]>,
+    /// The server that has answered, or was asked last.
+    pub server: Option<&'a str>,
+    /// What the client was answered.
+    pub answer: UpstreamAnswer,
+}
+
+/// What the client is answered to a request that was forwarded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpstreamAnswer {
+    /// Let in, by the upstream. It is no acceptance of this store's: nothing was spent, nothing is remembered.
+    Accept,
+    /// Refused.
+    Reject,
+    /// Asked.
+    Challenge,
 }
 
 /// What an acceptance has spent. Not the code: how far it was from the expected one.
@@ -93,12 +119,14 @@ impl Record {
     /// The record of a decision.
     pub fn of_decision(facts: &DecisionFacts<'_>) -> Self {
         let mut line = Line::new();
-        let accepts = facts.verdict == Verdict::Accept;
-        let decision = match facts.verdict {
-            Verdict::Accept => "accept",
-            Verdict::Reject => "reject",
-            Verdict::Challenge(_) => "challenge",
+        let decision = match (facts.verdict, facts.upstream.map(|upstream| upstream.answer)) {
+            (Verdict::Accept, _) | (Verdict::Forward, Some(UpstreamAnswer::Accept)) => "accept",
+            (Verdict::Challenge(_), _) | (Verdict::Forward, Some(UpstreamAnswer::Challenge)) => "challenge",
+            (Verdict::Reject, _) | (Verdict::Forward, Some(UpstreamAnswer::Reject)) => "reject",
+            // `otpctl auth` says what would be done.
+            (Verdict::Forward, None) => "forward",
         };
+        let accepts = decision == "accept";
         line.word("decision", decision);
         line.word("reason", facts.reason.code());
         line.text("client", facts.client, TEXT);
@@ -117,33 +145,18 @@ impl Record {
                 line.text("user", user, NAME);
             }
         }
-        if let Some(token) = facts.token {
-            line.text("token", token, TEXT);
-        }
-        match facts.spent {
-            Some(Spent::Hotp { skipped }) => line.plain("hotp_skipped", skipped),
-            Some(Spent::Totp { offset }) => line.plain("totp_offset", offset),
-            None => &mut line,
-        };
-        if !facts.tokens.is_empty() {
-            let tokens = facts
-                .tokens
-                .iter()
-                .map(|token| (token.label.as_str(), state(token)));
-            line.list("tokens", tokens, TOKENS);
-        }
-        if let Some(failures) = facts.failures {
-            line.plain("wrong_codes", failures.codes);
-            line.plain("wrong_passwords", failures.passwords);
-            if let Some(until) = failures.locked_until {
-                line.plain("locked_until", until.0);
+        if let Some(upstream) = facts.upstream {
+            line.text("upstream", upstream.name, TEXT);
+            if let Some(user_name) = upstream.user_name {
+                line.octets("as", user_name, TEXT);
+            }
+            if let Some(server) = upstream.server {
+                line.text("server", server, TEXT);
             }
         }
-        if let Some(packet) = facts.packet {
-            line.digest("packet", &packet.0);
-        }
-        if let Some(first) = facts.twin_of {
-            line.digest("twin_of", &first.0);
+        // Whatever others have decided, nothing of this store was looked at.
+        if facts.upstream.is_none() {
+            write_findings(&mut line, facts);
         }
         line.plain("rounds", facts.rounds);
         line.plain("micros", facts.micros);
@@ -170,6 +183,38 @@ impl Record {
     /// The text: one JSON object.
     pub fn text(&self) -> &str {
         &self.text
+    }
+}
+
+/// What was looked at and concluded here.
+fn write_findings(line: &mut Line, facts: &DecisionFacts<'_>) {
+    if let Some(token) = facts.token {
+        line.text("token", token, TEXT);
+    }
+    match facts.spent {
+        Some(Spent::Hotp { skipped }) => line.plain("hotp_skipped", skipped),
+        Some(Spent::Totp { offset }) => line.plain("totp_offset", offset),
+        None => line,
+    };
+    if !facts.tokens.is_empty() {
+        let tokens = facts
+            .tokens
+            .iter()
+            .map(|token| (token.label.as_str(), state(token)));
+        line.list("tokens", tokens, TOKENS);
+    }
+    if let Some(failures) = facts.failures {
+        line.plain("wrong_codes", failures.codes);
+        line.plain("wrong_passwords", failures.passwords);
+        if let Some(until) = failures.locked_until {
+            line.plain("locked_until", until.0);
+        }
+    }
+    if let Some(packet) = facts.packet {
+        line.digest("packet", &packet.0);
+    }
+    if let Some(first) = facts.twin_of {
+        line.digest("twin_of", &first.0);
     }
 }
 
@@ -200,6 +245,7 @@ mod tests {
             user: Some("alice"),
             verdict: Verdict::Accept,
             reason: Reason::Accepted,
+            upstream: None,
             token: Some("phone"),
             spent: Some(Spent::Totp { offset: -1 }),
             tokens: &[],
@@ -271,6 +317,7 @@ mod tests {
             names in proptest::collection::vec(".{0,300}", 3),
             labels in proptest::collection::vec("\\PC{1,64}|[\"\\\\]{1,64}", 0..12),
             number in any::<u64>(),
+            is_forwarded: bool,
         ) {
             let tokens: Vec<_> = labels.iter().map(|label| token(label, true, TokenStatus::Active)).collect();
             let record = Record::of_decision(&DecisionFacts {
@@ -281,6 +328,12 @@ mod tests {
                 user_name: &texts[1],
                 user: Some(&names[2]),
                 reason: Reason::DeadlineExceeded,
+                upstream: is_forwarded.then_some(UpstreamFacts {
+                    name: &names[0],
+                    user_name: Some(&texts[2]),
+                    server: Some(&names[1]),
+                    answer: UpstreamAnswer::Reject,
+                }),
                 token: labels.first().map(String::as_str),
                 spent: Some(Spent::Hotp { skipped: number }),
                 tokens: &tokens,

@@ -17,8 +17,8 @@ use crate::{
 /// What a backup begins with, before the number of its format and a newline.
 const MAGIC: &[u8] = b"otp-backup-";
 /// The first line of this format.
-const FIRST_LINE: &[u8] = b"otp-backup-2\n";
-const FORMAT: u32 = 2;
+const FIRST_LINE: &[u8] = b"otp-backup-3\n";
+const FORMAT: u32 = 3;
 /// Much longer than any row.
 const LONGEST: usize = 1 << 20;
 const MAC_LEN: usize = 32;
@@ -418,10 +418,10 @@ mod tests {
 
     #[test]
     fn other_files_and_newer_formats_are_told_apart() {
-        let newer = [b"otp-backup-3\n", &written(&rows())[FIRST_LINE.len()..]].concat();
+        let newer = [b"otp-backup-4\n", &written(&rows())[FIRST_LINE.len()..]].concat();
         assert!(matches!(
             read(&newer),
-            Err(BackupError::NewerFormat { found: 3, known: 2 })
+            Err(BackupError::NewerFormat { found: 4, known: 3 })
         ));
         for other in [&b""[..], b"SQLite format 3\0", b"otp-backup-x\n", &[b'o'; 100]] {
             assert!(matches!(read(other), Err(BackupError::NotABackup)), "{other:?}");

@@ -1,6 +1,6 @@
 //! Backups: everything but replayable verdicts in one file that every engine can read, and the way back.
 //!
-//! A backup is `otp-backup-2`, a newline, and frames: one octet for the kind, four for the length of the payload
+//! A backup is `otp-backup-3`, a newline, and frames: one octet for the kind, four for the length of the payload
 //! (big-endian), the payload. The first frame is the header (`H`), then come users (`U`), replay state (`R`), tokens
 //! (`T`), clients (`C`), failures and locks (`L`), and at last (`E`) the HMAC-SHA256 of every octet before it, under a key that is derived from
 //! the sealing key. Payloads are sequences of values: null, integer, text, octets. Secrets stay sealed as they are in

@@ -34,10 +34,12 @@ pub(super) const USERS: Rows = Rows {
         "created_at",
         "locked_until",
         "reply_attributes",
+        "upstream",
+        "upstream_name",
     ],
     oldest: 8,
     select: "SELECT r.id AS cursor, r.uid, r.name, r.enabled, r.expires_at, r.password_sealed, r.grammar, r.created_at,
-                    a.locked_until, r.reply_attributes
+                    a.locked_until, r.reply_attributes, r.upstream, r.upstream_name
              FROM users r JOIN accounts a ON a.user_id = r.id WHERE r.id > ?1 ORDER BY r.id LIMIT 500",
     start: Value::Integer(i64::MIN),
 };
@@ -188,10 +190,13 @@ pub(super) fn insert_user(transaction: Sql<'_>, row: &[Held], version: i64) -> R
         "grammar",
         "created_at",
         "reply_attributes",
+        "upstream",
+        "upstream_name",
     ];
     transaction.execute(
-        "INSERT INTO users (uid, name, enabled, expires_at, password_sealed, grammar, created_at, reply_attributes)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO users (uid, name, enabled, expires_at, password_sealed, grammar, created_at, reply_attributes,
+                            upstream, upstream_name)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         &user.map(value),
     )?;
     transaction.execute(

@@ -215,6 +215,7 @@ pub fn facts(decision: &Decision) -> DecisionFacts<'static> {
         user: Some("alice"),
         verdict: decision.verdict,
         reason: decision.reason,
+        upstream: None,
         token: None,
         spent: None,
         tokens: &[],

@@ -32,6 +32,7 @@ pub(crate) fn account(token: Token) -> Account {
             password: None,
             grammar: None,
             reply: ReplyAttributes::default(),
+            upstream: None,
         },
         tokens: vec![token],
         lockouts: Lockouts::default(),

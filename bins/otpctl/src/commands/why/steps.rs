@@ -66,6 +66,9 @@ pub(super) fn steps(told: &Told) -> Vec<(Mark, String)> {
     let Some(reason) = told.reason() else {
         return Vec::new();
     };
+    if let Some(upstream) = told.text("upstream") {
+        return forwarded(told, reason, upstream);
+    }
     let reached = stage(reason);
     let mut steps = Vec::new();
     let mut step = |at: Stage, held: String, failed: String| {
@@ -143,6 +146,40 @@ pub(super) fn steps(told: &Told) -> Vec<(Mark, String)> {
     if let Some(failures) = failures(told).filter(|_| reached != Stage::Lock) {
         steps.push((Mark::Told, failures));
     }
+    steps
+}
+
+/// What became of a request that others decided on.
+fn forwarded(told: &Told, reason: Reason, upstream: &str) -> Vec<(Mark, String)> {
+    let client = told.text("client").unwrap_or("-");
+    let mut steps = vec![(
+        Mark::Passed,
+        format!("The packet is authentic and comes from the client {client}, which is enabled."),
+    )];
+    steps.push(match told.text("user") {
+        Some(user) => (
+            Mark::Passed,
+            format!("{} {user} is enabled and has not expired.", found(told, user)),
+        ),
+        None => (
+            Mark::Told,
+            "Nobody has this name here; its realm is the upstream's.".to_owned(),
+        ),
+    });
+    let called = told
+        .text("as")
+        .map(|name| format!(", where the user is called {name:?}"))
+        .unwrap_or_default();
+    steps.push((Mark::Told, format!("The upstream {upstream} decides{called}.")));
+    if let Some(server) = told.text("server") {
+        steps.push((Mark::Told, format!("The server asked last was {server}.")));
+    }
+    let mark = if told.is_reject() {
+        Mark::Failed
+    } else {
+        Mark::Passed
+    };
+    steps.push((mark, reason.explain().to_owned()));
     steps
 }
 
@@ -275,6 +312,8 @@ pub(super) fn advice(reason: Reason, told: &Told) -> Option<String> {
                 + &user
         }
         Reason::WrongPassword => format!("if it is forgotten: otpctl user set {user} --password"),
+        Reason::UpstreamSilent | Reason::UpstreamUnreachable => "otpctl upstream list".to_owned(),
+        Reason::UpstreamUnknown => format!("otpctl user show {user}"),
         Reason::UnsupportedMethod => "set the client to PAP".to_owned(),
         Reason::ChapWithPassword => format!(
             "set the client to PAP; or, where the code alone is to be enough: otpctl client set {client} --grammar otp"

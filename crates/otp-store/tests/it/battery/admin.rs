@@ -1,6 +1,6 @@
 use otp_core::{Algorithm, Digits, HotpState, TokenKey, Totp, TotpState, Window};
 use otp_store::{Kind, MissingUsers, NewToken, NewUser, StoreError};
-use otp_validation::{Effect, Grammar, PasswordHash, TokenMode, TokenStatus, UnixTime};
+use otp_validation::{Effect, Grammar, PasswordHash, TokenMode, TokenStatus, UnixTime, Upstream};
 use rand::{SeedableRng as _, rngs::StdRng};
 
 use crate::support::{Engine, Fixture, NOW, SEED, hotp_token, name};
@@ -32,6 +32,19 @@ fn a_user_comes_back_as_it_was_added_and_changed() {
     assert_eq!(user.password.unwrap().as_str(), second.as_str());
     store.set_user_password(&alice, None, &mut fixture.rng).unwrap();
     assert!(!store.user(&alice).unwrap().unwrap().has_password);
+    let upstream = |text: &str, user_name: Option<&str>| Upstream {
+        name: text.parse().unwrap(),
+        user_name: user_name.map(name),
+    };
+    for upstream in [
+        Some(upstream("corp", Some("alice.smith"))),
+        Some(upstream("other", None)),
+        None,
+    ] {
+        store.set_user_upstream(&alice, upstream.as_ref()).unwrap();
+        assert_eq!(store.user(&alice).unwrap().unwrap().upstream, upstream);
+        assert_eq!(store.account(&alice).unwrap().unwrap().user.upstream, upstream);
+    }
     let refused = store.add_user(&new, &mut fixture.rng);
     assert!(matches!(refused, Err(StoreError::Exists { kind: Kind::User, name }) if name == "alice"));
 }
@@ -48,6 +61,10 @@ fn every_change_moves_the_version() {
         (
             "enabled",
             Box::new(|| store.set_user_enabled(&alice, true).unwrap()),
+        ),
+        (
+            "upstream",
+            Box::new(|| store.set_user_upstream(&alice, None).unwrap()),
         ),
         (
             "grammar",

@@ -12,7 +12,7 @@ use otp_store::{
     BackupError, ClientSecret, ClientSource, Kind, Location, MissingUsers, NewClient, NewToken, NewUser,
     Paths, RestoreOptions, Restored, Store, StoreError,
 };
-use otp_validation::{Grammar, PasswordHash, Reason, TokenMode, TokenStatus, UnixTime};
+use otp_validation::{Grammar, PasswordHash, Reason, TokenMode, TokenStatus, UnixTime, Upstream};
 use proptest::prelude::*;
 use rand::{SeedableRng as _, rngs::StdRng};
 use tempfile::TempDir;
@@ -151,6 +151,11 @@ fn full() -> Fixture {
     store
         .change_user_reply(&name("carol"), |_| Ok(reply.clone()))
         .unwrap();
+    let upstream = Upstream {
+        name: "corp".parse().unwrap(),
+        user_name: Some(name("carol.smith")),
+    };
+    store.set_user_upstream(&name("carol"), Some(&upstream)).unwrap();
     for (client, network) in [("vpn", "192.0.2.0/24"), ("wifi", "2001:db8::/32")] {
         let secret = ClientSecret::new(client.repeat(9).into_bytes());
         let client = NewClient::network(client, network.parse().unwrap(), secret, NOW);
@@ -181,7 +186,7 @@ fn contents(store: &Store) -> String {
     for user in store.users().unwrap() {
         let account = store.account(&user.name).unwrap().unwrap();
         text.push_str(&format!(
-            "{} {} {:?} {:?} {:?} {:?} {:?} {:?}\n",
+            "{} {} {:?} {:?} {:?} {:?} {:?} {:?} {:?}\n",
             user.name,
             user.enabled,
             user.expires_at,
@@ -190,6 +195,7 @@ fn contents(store: &Store) -> String {
             account.lockouts.locked_until,
             account.user.password.map(|hash| hash.as_str().to_owned()),
             octets_of(&user.reply),
+            user.upstream,
         ));
         for token in &account.tokens {
             let mut mode = token.mode;

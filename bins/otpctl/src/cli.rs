@@ -207,9 +207,9 @@ mod tests {
                 "Usage: otpctl user add",
             ),
             (
-                &["otpctl", "usr"],
-                "unrecognized subcommand 'usr'",
-                "tip: a similar subcommand exists: 'user'",
+                &["otpctl", "tokn"],
+                "unrecognized subcommand 'tokn'",
+                "tip: a similar subcommand exists: 'token'",
             ),
         ] {
             let line = Cli::refusal_as_json(&Cli::try_parse_from(arguments).unwrap_err()).unwrap();

@@ -109,7 +109,7 @@ impl ReplyFilter {
             return false;
         }
         // Asked for with every question, and harmless.
-        if attribute.kind == AttributeType::PROMPT {
+        if code == Code::ACCESS_CHALLENGE && attribute.kind == AttributeType::PROMPT {
             return true;
         }
         let parts = Dictionary::core().expand(attribute);

@@ -2,18 +2,18 @@
 
 use std::{
     any::Any,
-    future::poll_fn,
     hash::{BuildHasher, Hash, RandomState},
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
+    pin::Pin,
     sync::{Arc, PoisonError},
-    task::Poll,
+    task::{Context, Poll},
 };
 
 use arc_swap::Guard;
 use krad::{
     Code, EncodeError, Packet, ReplyStyle, RequestAuthenticator, RequestBuf, VerifyError, radius11::Version,
 };
+use pin_project_lite::pin_project;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use zeroize::Zeroizing;
 
@@ -268,18 +268,30 @@ fn encode(
     })
 }
 
-/// Turns a panic of the application's future into a value.
-async fn unwind_safe<F: Future>(future: F) -> Result<F::Output, Box<dyn Any + Send>> {
-    let mut future = pin!(future);
-    poll_fn(|context| {
+pin_project! {
+    /// Turns a panic of the application's future into a value.
+    struct UnwindSafe<F> {
+        #[pin]
+        future: F,
+    }
+}
+
+fn unwind_safe<F: Future>(future: F) -> UnwindSafe<F> {
+    UnwindSafe { future }
+}
+
+impl<F: Future> Future for UnwindSafe<F> {
+    type Output = Result<F::Output, Box<dyn Any + Send>>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let future = self.project().future;
         // A future that panicked is not polled again, so nobody sees what it left half done.
-        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+        match catch_unwind(AssertUnwindSafe(|| future.poll(context))) {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
             Err(panic) => Poll::Ready(Err(panic)),
         }
-    })
-    .await
+    }
 }
 
 /// Calls into the application; `None` if it panicked.

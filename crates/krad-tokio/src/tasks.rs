@@ -3,9 +3,12 @@
 use std::{
     collections::{HashMap, hash_map::Entry},
     net::IpAddr,
+    pin::Pin,
+    task::{Context, Poll},
     time::Duration,
 };
 
+use pin_project_lite::pin_project;
 use tokio::{task::JoinSet, time::timeout};
 
 /// Requests or connections of one listener, counted by source address, so that no source keeps the others out.
@@ -29,10 +32,7 @@ impl Tasks {
             let of_source = self.by_source.entry(source).or_default();
             *of_source = of_source.saturating_add(1);
         }
-        self.tasks.spawn(async move {
-            task.await;
-            source
-        });
+        self.tasks.spawn(Counted { source, task });
     }
 
     /// Forgets the tasks that have ended. None ends by a panic: those of the application are caught.
@@ -63,11 +63,45 @@ impl Tasks {
     }
 }
 
+pin_project! {
+    /// A task that tells at its end whom it worked for. An `async` block would have room for the task twice: as what it
+    /// was given, and as what it waits for.
+    struct Counted<F> {
+        source: Option<IpAddr>,
+        #[pin]
+        task: F,
+    }
+}
+
+impl<F: Future<Output = ()>> Future for Counted<F> {
+    type Output = Option<IpAddr>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        this.task.poll(context).map(|()| *this.source)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::{future::pending, net::Ipv4Addr};
 
     use super::*;
+
+    #[test]
+    fn a_task_is_there_once() {
+        let kilobyte = async {
+            let octets = [0_u8; 1024];
+            tokio::task::yield_now().await;
+            std::hint::black_box(&octets);
+        };
+        let size = size_of_val(&kilobyte);
+        let counted = Counted {
+            source: None,
+            task: kilobyte,
+        };
+        assert!(size_of_val(&counted) < size + 64);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn sources_are_counted_apart() {

@@ -39,6 +39,7 @@ pub(crate) async fn run(config: Config, passed: Passed, read: Read, log: &Log) -
     signals::reload(reloader.clone())?;
     let metrics = Arc::new(Metrics::new(SystemClock.now()));
     let radius = radius(service(store, &config)?, Arc::clone(&metrics))?;
+    radius.usages().begin(radius.service().store())?;
     radius.set_certificate_rules(config.tls.clients.clone());
     radius.set_upstreams(upstreams(&config, &Upstreams::default())?);
     let endpoints = Endpoints {

@@ -15,6 +15,7 @@ mod floods;
 mod generate;
 mod hardening;
 mod http;
+mod learning;
 mod listeners;
 mod log;
 mod log_queue;

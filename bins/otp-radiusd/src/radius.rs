@@ -26,6 +26,7 @@ use tracing::error;
 use zeroize::Zeroizing;
 
 use crate::{
+    learning::Learning,
     reply::{accept, forwarded},
     report::{Decided, Discards, Reporter},
     tls::CertificateRules,
@@ -327,21 +328,24 @@ pub enum RadiusClient {
         /// What it is told with every acceptance; `None` at the KDC's socket, where that is nothing at all.
         reply: Option<ReplyAttributes>,
         /// What has come from it.
-        usage: ClientFigures,
+        figures: ClientFigures,
     },
     /// Whoever is at the UNIX socket while the store cannot say. A KDC that hears nothing waits for seconds, so it is
     /// told no.
     Refused(Reason),
 }
 
-/// What has come from a client, for administrators.
+/// What has come from a client, for administrators, and what was learned by it.
 #[derive(Debug, Default)]
-pub struct ClientFigures(Arc<Usage>);
+pub struct ClientFigures {
+    usage: Arc<Usage>,
+    learning: Arc<Learning>,
+}
 
 impl RadiusClient {
     fn usage(&self) -> Option<&Usage> {
         match self {
-            Self::Known { usage, .. } => Some(&usage.0),
+            Self::Known { figures, .. } => Some(&figures.usage),
             Self::Refused(_) => None,
         }
     }
@@ -369,7 +373,11 @@ impl RadiusClient {
 }
 
 /// How the packets of a stored client are to be treated while this holds of its rules.
-fn terms(record: &ClientRecord, holding: Holding, usage: Arc<Usage>) -> (ClientTerms, Arc<RadiusClient>) {
+fn terms(
+    record: &ClientRecord,
+    holding: Holding,
+    figures: ClientFigures,
+) -> (ClientTerms, Arc<RadiusClient>) {
     let mut terms = match &record.secret {
         None => ClientTerms::kdc_socket(),
         Some(secret) => ClientTerms::network(SharedSecret::new(secret.expose())),
@@ -392,7 +400,7 @@ fn terms(record: &ClientRecord, holding: Holding, usage: Arc<Usage>) -> (ClientT
             policy: record.policy(),
             reject_delay: record.reject_delay,
             reply: (record.source != ClientSource::Unix).then(|| record.reply.clone()),
-            usage: ClientFigures(usage),
+            figures,
         }),
     )
 }
@@ -439,7 +447,8 @@ impl Clients {
             return prepared.treatment.clone();
         }
         drop(known);
-        let treatment = terms(&record, holding, usages.of(record.id, &record.name));
+        let (usage, learning) = usages.of(&record);
+        let treatment = terms(&record, holding, ClientFigures { usage, learning });
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         // A record that the store has let go of was changed or removed: its secret must not stay behind.
         known.retain(|_, prepared| Arc::strong_count(&prepared.record) > 1);
@@ -490,8 +499,12 @@ impl<R: Reporter, S: AccountStore> RadiusService for Radius<R, S> {
     async fn respond(&self, request: AccessRequest, client: Arc<RadiusClient>) -> Answer {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (outcome, told) = match &*client {
-            RadiusClient::Known { policy, .. } => {
-                let decided = self.validate(id, &request, policy).await;
+            RadiusClient::Known { policy, figures, .. } => {
+                let unasked = figures.learning.unasked(policy);
+                let asked = unasked.as_ref().unwrap_or(policy);
+                let decided = self.validate(id, &request, asked).await;
+                figures.learning.learn(&policy.name, &decided, self.service.now());
+                // What others ask is theirs to learn.
                 self.forward(id, &request, policy, decided).await
             }
             RadiusClient::Refused(reason) => (self.refuse(id, &request, client.name(), *reason), None),
@@ -584,6 +597,7 @@ mod tests {
             repeat_grace: 0,
             reject_delay: Duration::from_secs(1),
             reply: ReplyAttributes::none(),
+            learning: 0,
             created_at: UnixTime(0),
         })
     }

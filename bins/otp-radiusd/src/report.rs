@@ -197,6 +197,13 @@ fn remedy(peer: &Peer, client: Option<&str>, cause: &Discard) -> Option<String> 
             "update the client so that it sends Message-Authenticator; if it cannot, and its network is trusted: \
              otpctl client set {client} --dangerous-allow-missing-message-authenticator"
         )),
+        (Discard::Verify(VerifyError::WrongMessageAuthenticator), _, Peer::Unix { .. }) => Some(
+            "whoever asks has a shared secret, and at this socket there is none: remove `secret` of the token type from [otp] in kdc.conf"
+                .to_owned(),
+        ),
+        (Discard::Verify(VerifyError::WrongMessageAuthenticator), _, Peer::Tls { .. }) => Some(
+            "over TLS the shared secret is the word radsec (RFC 6614); give the client that one".to_owned(),
+        ),
         (Discard::Verify(VerifyError::WrongMessageAuthenticator), Some(client), _) => Some(format!(
             "the shared secrets differ; compare with: otpctl client show {client} --reveal-secret"
         )),

@@ -1,10 +1,10 @@
 //! What comes from each client: counted in memory with every packet, written to the store now and then.
 //!
-//! Nothing is decided by it. `otpctl client report` reads it, to say what a client still lacks and when a rotation of its secret
+//! Nothing is decided by it, but whether a client is asked questions (`learning`). `otpctl client report` reads it, to say what a client still lacks and when a rotation of its secret
 //! may be finished.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -13,23 +13,25 @@ use std::{
 
 use krad::{Code, Request, VerifyError};
 use krad_tokio::{Discard, Peer, Proof};
-use otp_store::{ClientUsage, Seen, Store, StoreError, UsageReport};
+use otp_store::{ClientRecord, ClientUsage, Seen, Store, StoreError, UsageReport};
 use otp_validation::{ClientId, UnixTime};
+
+use crate::learning::Learning;
 
 /// How often something has come since the start, and when last: 0 for never.
 #[derive(Debug, Default)]
-struct Tally {
+pub(crate) struct Tally {
     count: AtomicU64,
     last: AtomicU64,
 }
 
 impl Tally {
-    fn add(&self, now: UnixTime) {
+    pub(crate) fn add(&self, now: UnixTime) {
         self.count.fetch_add(1, Relaxed);
         self.last.fetch_max(now.0, Relaxed);
     }
 
-    fn seen(&self) -> Seen {
+    pub(crate) fn seen(&self) -> Seen {
         Seen {
             count: self.count.load(Relaxed),
             last: moment(&self.last),
@@ -56,13 +58,16 @@ pub(crate) struct Usage {
 impl Usage {
     /// An authentic packet came.
     pub(crate) fn authentic(&self, peer: &Peer, request: Request<'_>, proof: Proof, now: UnixTime) {
+        // At a socket and over TLS, the secret of the packets is not the client's.
+        let is_elsewhere = matches!(peer, Peer::Tls { .. } | Peer::Unix { .. });
         match proof {
+            Proof::Secret if is_elsewhere => {}
             Proof::Secret => {
                 self.new_secret_at.fetch_max(now.0, Relaxed);
             }
             Proof::OldSecret => self.old_secret.add(now),
             // The connection proves who is at the other end of TLS; the permissions of its file, who is at a socket's.
-            Proof::NothingInIt if !matches!(peer, Peer::Tls { .. } | Peer::Unix { .. }) => {
+            Proof::NothingInIt if !is_elsewhere => {
                 self.unprotected.add(now);
             }
             Proof::NothingInIt => {}
@@ -96,6 +101,7 @@ impl Usage {
             unprotected: self.unprotected.seen(),
             proxy_state: self.proxy_state.seen(),
             discarded: self.discarded.seen(),
+            ..ClientUsage::default()
         }
     }
 }
@@ -104,9 +110,19 @@ impl Usage {
 #[derive(Debug)]
 pub(crate) struct Usages {
     since: UnixTime,
-    clients: RwLock<HashMap<ClientId, (String, Arc<Usage>)>>,
+    clients: RwLock<HashMap<ClientId, Counted>>,
     /// What the store was told already. It is held while the store is written to: reports follow each other.
-    reported: Mutex<HashMap<ClientId, ClientUsage>>,
+    reported: Mutex<HashMap<ClientId, UsageReport>>,
+    /// What the store had of all daemons when it was last asked.
+    all: RwLock<BTreeMap<ClientId, UsageReport>>,
+}
+
+/// What is counted of one client.
+#[derive(Debug)]
+struct Counted {
+    name: String,
+    usage: Arc<Usage>,
+    learning: Arc<Learning>,
 }
 
 impl Usages {
@@ -115,22 +131,36 @@ impl Usages {
             since,
             clients: RwLock::default(),
             reported: Mutex::default(),
+            all: RwLock::default(),
         }
     }
 
-    /// The figures of a client, whose name is for [`each`](Self::each).
-    pub(crate) fn of(&self, id: ClientId, name: &str) -> Arc<Usage> {
+    /// The figures of a client, whose name is for [`each`](Self::each), and what is learned of it.
+    pub(crate) fn of(&self, record: &ClientRecord) -> (Arc<Usage>, Arc<Learning>) {
+        let begin = || {
+            let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
+            Arc::new(Learning::begin(record, all.get(&record.id)))
+        };
         let mut clients = self.clients.write().unwrap_or_else(PoisonError::into_inner);
-        let (_, usage) = clients
-            .entry(id)
-            .or_insert_with(|| (name.to_owned(), Arc::default()));
-        Arc::clone(usage)
+        let counted = clients.entry(record.id).or_insert_with(|| Counted {
+            name: record.name.clone(),
+            usage: Arc::default(),
+            learning: begin(),
+        });
+        if !counted.learning.is_of(record) {
+            counted.learning = begin();
+        }
+        counted.learning.follow(record);
+        (Arc::clone(&counted.usage), Arc::clone(&counted.learning))
     }
 
     /// Tells the name and the figures of each client, by name.
     pub(crate) fn each(&self, mut tell: impl FnMut(&str, &Usage)) {
         let clients = self.clients.read().unwrap_or_else(PoisonError::into_inner);
-        let mut sorted: Vec<_> = clients.values().cloned().collect();
+        let named = clients
+            .values()
+            .map(|of| (of.name.clone(), Arc::clone(&of.usage)));
+        let mut sorted: Vec<_> = named.collect();
         drop(clients);
         sorted.sort_by(|(one, _), (other, _)| one.cmp(other));
         for (name, usage) in sorted {
@@ -148,27 +178,62 @@ impl Usages {
         let (reports, so_far) = self.news(&reported);
         store.report_client_usage(&reports)?;
         reported.extend(so_far);
+        let clients = self.clients.read().unwrap_or_else(PoisonError::into_inner);
+        let is_learning = clients.values().any(|of| of.learning.is_open());
+        drop(clients);
+        if is_learning {
+            self.hear(store.client_usage()?, &reported);
+        }
         Ok(())
+    }
+
+    /// Takes over what daemons before this one have learned. It waits for the disk.
+    ///
+    /// # Errors
+    ///
+    /// What keeps the store from reading.
+    pub(crate) fn begin(&self, store: &Store) -> Result<(), StoreError> {
+        self.hear(store.client_usage()?, &HashMap::new());
+        Ok(())
+    }
+
+    /// Learns from what the store has of all daemons, this one's reports among it.
+    fn hear(&self, all: BTreeMap<ClientId, UsageReport>, reported: &HashMap<ClientId, UsageReport>) {
+        let clients = self.clients.read().unwrap_or_else(PoisonError::into_inner);
+        for (client, report) in &all {
+            if let Some(of) = clients.get(client) {
+                of.learning.hear(report, reported.get(client));
+            }
+        }
+        drop(clients);
+        *self.all.write().unwrap_or_else(PoisonError::into_inner) = all;
     }
 
     /// What is to be added to what was `reported`, and what that makes together.
     fn news(
         &self,
-        reported: &HashMap<ClientId, ClientUsage>,
-    ) -> (Vec<UsageReport>, Vec<(ClientId, ClientUsage)>) {
+        reported: &HashMap<ClientId, UsageReport>,
+    ) -> (Vec<UsageReport>, Vec<(ClientId, UsageReport)>) {
         let clients = self.clients.read().unwrap_or_else(PoisonError::into_inner);
         let mut news = (Vec::new(), Vec::new());
-        for (client, (_, usage)) in &*clients {
-            let so_far = usage.so_far();
-            let before = reported.get(client).copied().unwrap_or_default();
-            if so_far == before {
-                continue;
-            }
-            news.0.push(UsageReport {
+        for (client, of) in &*clients {
+            let (asked, answered) = of.learning.so_far();
+            let so_far = UsageReport {
                 client: *client,
                 since: self.since,
-                usage: since(so_far, before),
-            });
+                learning: of.learning.number(),
+                usage: ClientUsage {
+                    asked,
+                    answered,
+                    ..of.usage.so_far()
+                },
+            };
+            let before = reported.get(client);
+            let is_news = before.map_or(so_far.usage != ClientUsage::default(), |before| *before != so_far);
+            if !is_news {
+                continue;
+            }
+            news.0.push(since(so_far, before));
             news.1.push((*client, so_far));
         }
         // In the same order in every process, so that no two of them wait for each other's rows.
@@ -178,32 +243,43 @@ impl Usages {
 }
 
 /// What `so_far` has more than `before`.
-fn since(so_far: ClientUsage, before: ClientUsage) -> ClientUsage {
+fn since(report: UsageReport, reported: Option<&UsageReport>) -> UsageReport {
+    let so_far = report.usage;
+    let mut before = reported.map_or_else(ClientUsage::default, |reported| reported.usage);
+    if reported.is_some_and(|reported| reported.learning != report.learning) {
+        // Those were counted from another beginning.
+        (before.asked, before.answered) = (0, Seen::default());
+    }
     let more = |so_far: Seen, before: Seen| Seen {
         count: so_far.count.saturating_sub(before.count),
         last: so_far.last,
     };
-    ClientUsage {
+    let usage = ClientUsage {
         requests: more(so_far.requests, before.requests),
         new_secret_at: so_far.new_secret_at,
         old_secret: more(so_far.old_secret, before.old_secret),
         unprotected: more(so_far.unprotected, before.unprotected),
         proxy_state: more(so_far.proxy_state, before.proxy_state),
         discarded: more(so_far.discarded, before.discarded),
-    }
+        asked: so_far.asked.saturating_sub(before.asked),
+        answered: more(so_far.answered, before.answered),
+    };
+    UsageReport { usage, ..report }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::learning::tests::record;
 
     const MISSING: Discard = Discard::Verify(VerifyError::MissingMessageAuthenticator);
 
     #[test]
     fn what_was_written_is_not_written_again() {
         let usages = Usages::new(UnixTime(100));
-        let vpn = usages.of(ClientId(7), "vpn");
-        assert!(Arc::ptr_eq(&vpn, &usages.of(ClientId(7), "vpn")));
+        let (vpn, learning) = usages.of(&record(0));
+        let (again, same) = usages.of(&record(0));
+        assert!(Arc::ptr_eq(&vpn, &again) && Arc::ptr_eq(&learning, &same));
         let mut reported = HashMap::new();
         assert_eq!(usages.news(&reported).0, [], "nothing came");
 
@@ -227,6 +303,13 @@ mod tests {
         assert_eq!(reports[0].usage.discarded.count, 1);
         reported.extend(so_far);
         assert_eq!(usages.news(&reported).0, []);
+
+        // What is learned anew is counted from nothing; the rest goes on.
+        let (same, begun) = usages.of(&record(1));
+        assert!(Arc::ptr_eq(&vpn, &same) && !Arc::ptr_eq(&learning, &begun));
+        vpn.discarded(&MISSING, UnixTime(106));
+        let report = usages.news(&reported).0[0];
+        assert_eq!((report.learning, report.usage.discarded.count), (1, 1));
     }
 
     #[test]

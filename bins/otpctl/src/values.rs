@@ -41,7 +41,7 @@ pub(crate) fn parse_grammar(text: &str) -> Result<Grammar, <Grammar as FromStr>:
 /// A grammar, or none of one's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum GrammarChoice {
-    /// It follows from whether the user has a password.
+    /// It follows from whether the user has a password, and from what the client can.
     Auto,
     /// Always this one.
     Fixed(Grammar),

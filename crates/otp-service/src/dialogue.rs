@@ -25,6 +25,11 @@ impl Answered {
         Some(Self { dialogue, basis })
     }
 
+    /// Whether it was `client` that was asked.
+    pub(crate) fn was_asked_of(&self, client: ClientId) -> bool {
+        self.dialogue.client == client
+    }
+
     /// The dialogue as it stands with `account`: where it rests on a password that has been changed, it is over.
     pub(crate) fn with(&self, digests: &Digests, account: &Account) -> Dialogue {
         let mut dialogue = self.dialogue.clone();
@@ -66,7 +71,12 @@ pub(crate) fn wanted(
         basis: basis(digests, account),
     };
     let state = digests.seal_state(&ask)?;
-    Ok(Some(Answer::Challenge(Challenge { prompt, state })))
+    let is_earned = account.user.password.is_some();
+    Ok(Some(Answer::Challenge(Challenge {
+        prompt,
+        state,
+        is_earned,
+    })))
 }
 
 const CODE: &str = "Enter your one-time password.";
@@ -83,6 +93,13 @@ pub(crate) fn instead_of_refusal(
     reason: Reason,
     now: UnixTime,
 ) -> Option<Answer> {
+    let grammar = client
+        .grammar
+        .or_else(|| account.and_then(|account| account.user.grammar));
+    // Only there a code may come along with a password that nobody has looked at.
+    let is_spent_code = grammar == Some(Grammar::Auto)
+        && reason == Reason::ReplayedCode
+        && account.is_some_and(|account| account.user.password.is_some());
     let is_hidden = matches!(
         reason,
         Reason::UnknownUser
@@ -96,10 +113,7 @@ pub(crate) fn instead_of_refusal(
             | Reason::NoCredential
             | Reason::InvalidUserName
     );
-    let grammar = client
-        .grammar
-        .or_else(|| account.and_then(|account| account.user.grammar));
-    if !is_hidden || !client.can_challenge || grammar != Some(Grammar::Challenge) {
+    if !(is_hidden || is_spent_code) || !client.can_challenge || !grammar.is_some_and(Grammar::asks) {
         return None;
     }
     let user = account.map(|account| account.user.id);
@@ -115,5 +129,9 @@ pub(crate) fn instead_of_refusal(
     };
     // Without randomness there is no question; the refusal stands.
     let state = digests.seal_state(&ask).ok()?;
-    Some(Answer::Challenge(Challenge { prompt: CODE, state }))
+    Some(Answer::Challenge(Challenge {
+        prompt: CODE,
+        state,
+        is_earned: false,
+    }))
 }

@@ -128,6 +128,8 @@ pub struct Challenge {
     pub prompt: &'static str,
     /// State (RFC 2865 §5.24).
     pub state: Vec<u8>,
+    /// Whether it rests on a password that was right. Whoever has typed that one wants to answer; whoever guesses need not.
+    pub is_earned: bool,
 }
 
 /// A verdict, and what there is to say about it in a log.
@@ -145,6 +147,8 @@ pub struct Outcome {
     pub forwarded: Option<Box<Forwarded>>,
     /// What the user brings into an Access-Accept, of this service's or of an upstream's; nothing if the answer is another.
     pub reply: ReplyAttributes,
+    /// Whether the request answered a question, be it rightly or not: its client passes State on.
+    pub answers: bool,
     /// How long after its receipt a rejected request is answered at the earliest, so that its time does not tell whether
     /// the code was right and a password was checked. Counts beside any delay that a client has anyway.
     pub hold: Duration,
@@ -160,6 +164,7 @@ impl Outcome {
             token: None,
             forwarded: None,
             reply: ReplyAttributes::none(),
+            answers: false,
             hold: Duration::ZERO,
         }
     }

@@ -131,10 +131,17 @@ impl<S: AccountStore> Service<S> {
         let began = self.clock.elapsed();
         // Kept to the end: whose turn it is changes when the verdict is durable.
         let mut inquiry = Inquiry::default();
-        let outcome = self.verdict(&request, client, began, &mut inquiry).await;
+        let answered = request
+            .state
+            .as_deref()
+            .and_then(|state| Answered::open(&self.store.digests(), state));
+        let outcome = self
+            .verdict(&request, client, answered.as_ref(), began, &mut inquiry)
+            .await;
         self.passwords
             .settled(&inquiry, self.clock.elapsed().saturating_sub(began));
         Outcome {
+            answers: answered.is_some_and(|answered| answered.was_asked_of(client.id)),
             hold: self.passwords.hold(),
             ..outcome
         }
@@ -200,6 +207,7 @@ impl<S: AccountStore> Service<S> {
         &self,
         request: &Request,
         client: &Client,
+        answered: Option<&Answered>,
         began: Duration,
         inquiry: &mut Inquiry,
     ) -> Outcome {
@@ -215,13 +223,9 @@ impl<S: AccountStore> Service<S> {
             return outcome;
         }
         let digests = self.store.digests();
-        let answered = match &request.state {
-            None => None,
-            Some(state) => match Answered::open(&digests, state) {
-                None => return refuse(Reason::NoSuchDialogue, None),
-                answered => answered,
-            },
-        };
+        if request.state.is_some() && answered.is_none() {
+            return refuse(Reason::NoSuchDialogue, None);
+        }
         let refuse_or_ask = |reason| {
             let refused = refuse(reason, None);
             let hidden = match answered {
@@ -240,7 +244,7 @@ impl<S: AccountStore> Service<S> {
             return refuse_or_ask(Reason::NoCredential);
         };
         let presented = Presented {
-            answered: answered.as_ref(),
+            answered,
             credential,
             packet: request.packet,
             channel: request.channel,

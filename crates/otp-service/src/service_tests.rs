@@ -260,3 +260,86 @@ async fn nobody_is_held_for_ever() {
         "requests without a check say nothing"
     );
 }
+
+/// What a client with the grammar `auto` is told; the State of a question, if it is one.
+async fn automatic(
+    service: &Service<ModelStore>,
+    id: i64,
+    credential: &str,
+    state: Option<&[u8]>,
+) -> (Outcome, Option<Vec<u8>>) {
+    static PACKETS: AtomicUsize = AtomicUsize::new(0);
+    let mut packet = [0xa0; 32];
+    packet[..8].copy_from_slice(&PACKETS.fetch_add(1, SeqCst).to_be_bytes());
+    let nas = Client {
+        id: otp_validation::ClientId(id),
+        name: "nas".into(),
+        enabled: true,
+        grammar: Some(otp_validation::Grammar::Auto),
+        repeat_grace: 0,
+        can_challenge: true,
+    };
+    let (user, credential) = credential.split_once(' ').unwrap();
+    let request = Request {
+        user_name: user.as_bytes().to_vec(),
+        credential: Some(credential.as_bytes().to_vec().into()),
+        state: state.map(<[u8]>::to_vec),
+        packet: PacketDigest(packet),
+        channel: None,
+        patience: Duration::from_secs(60),
+        origin: Origin::default(),
+    };
+    let outcome = service.validate(request, &nas).await;
+    let state = match &outcome.answer {
+        Answer::Challenge(challenge) => Some(challenge.state.clone()),
+        _ => None,
+    };
+    (outcome, state)
+}
+
+#[tokio::test]
+async fn a_question_is_earned_by_a_password_alone_and_tells_nothing() {
+    let service = service(store(&["alice"]), |password, hash| {
+        password == hash.as_str().as_bytes()
+    });
+    let both = format!("alice horse{}", code("alice", 0));
+    assert!(automatic(&service, 7, &both, None).await.0.is_accept());
+    for (credential, reason, earned) in [
+        ("alice horse", Reason::CodeAsked, true),
+        ("alice mouse", Reason::WrongPassword, false),
+        ("nobody horse", Reason::UnknownUser, false),
+        // The same as for any other wrong credential: whoever guesses does not learn that it was a code.
+        (&*both, Reason::ReplayedCode, false),
+    ] {
+        let (outcome, _) = automatic(&service, 7, credential, None).await;
+        assert_eq!(outcome.reason, reason);
+        let Answer::Challenge(challenge) = &outcome.answer else {
+            panic!("{credential}: {:?}", outcome.answer)
+        };
+        assert_eq!(challenge.is_earned, earned, "{credential}");
+        assert!(!outcome.answers);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_shows_that_the_client_that_was_asked_passes_state_on() {
+    let service = service(store(&["alice"]), |password, hash| {
+        password == hash.as_str().as_bytes()
+    });
+    let (_, state) = automatic(&service, 7, "alice horse", None).await;
+    let state = state.as_deref();
+    let (other, _) = automatic(&service, 8, "alice 000000", state).await;
+    assert!(!other.answers, "another client's");
+    let (forged, _) = automatic(&service, 7, "alice 000000", Some(&[7; 80])).await;
+    assert_eq!((forged.reason, forged.answers), (Reason::NoSuchDialogue, false));
+    let right = format!("alice {}", code("alice", 0));
+    let (outcome, _) = automatic(&service, 7, &right, state).await;
+    assert!(outcome.is_accept() && outcome.answers, "{outcome:?}");
+    // Late or twice is an answer still.
+    let (again, _) = automatic(&service, 7, &right, state).await;
+    assert!(!again.is_accept() && again.answers, "{again:?}");
+    // Of a question that hides a refusal, too.
+    let (_, hidden) = automatic(&service, 7, "nobody horse", None).await;
+    let (refused, _) = automatic(&service, 7, "nobody 000000", hidden.as_deref()).await;
+    assert!(refused.answers, "{refused:?}");
+}

@@ -176,12 +176,14 @@ pub struct ClientRecord {
     pub reject_delay: Duration,
     /// What every acceptance through this client tells it, besides what the user's attributes say.
     pub reply: ReplyAttributes,
+    /// How often it was begun anew to learn whether it answers questions ([`Store::learn_client_anew`]).
+    pub learning: u64,
     /// When it was added.
     pub created_at: UnixTime,
 }
 
 impl ClientRecord {
-    /// The rules that a decision looks at.
+    /// The rules that a decision looks at, of a client that can be asked if it is no KDC.
     pub fn policy(&self) -> Client {
         Client {
             id: self.id,
@@ -425,7 +427,7 @@ pub(crate) fn each(
     transaction.each(
         "SELECT id, uid, name, enabled, network, secret_sealed, message_authenticator, grammar, repeat_grace,
                 reject_delay_ms, reply_attributes, created_at, old_secret_sealed, old_secret_since, old_secret_until,
-                nas_identifier
+                nas_identifier, learning
          FROM clients WHERE CAST(?1 AS TEXT) IS NULL OR name = ?1 ORDER BY name",
         values![name],
         visit,
@@ -459,6 +461,7 @@ pub(crate) fn read_record(row: &Row<'_>) -> Result<ClientRecord, Fault> {
             row.get("reject_delay_ms")?,
         )?),
         reply: reply::read(row)?,
+        learning: unsigned("learning of a client", row.get("learning")?)?,
         created_at: unix_time("created_at of a client", row.get("created_at")?)?,
         name,
     })

@@ -48,7 +48,7 @@ impl fmt::Display for ClientSettings {
             "enabled={} message-authenticator={} grammar={} grace={}s delay={}ms",
             self.enabled,
             self.message_authenticator,
-            self.grammar.map_or("auto", Grammar::name),
+            self.grammar.map_or("user", Grammar::name),
             self.repeat_grace,
             self.reject_delay.as_millis()
         )
@@ -88,6 +88,27 @@ impl Store {
         })
     }
 
+    /// Forgets how a client has dealt with questions: whether it answers them is learned anew, in every process.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotFound`]; else whatever keeps the store from writing.
+    pub fn learn_client_anew(&self, name: &str) -> Result<(), StoreError> {
+        self.administer("learning anew about a client", |transaction| {
+            let rows = transaction.execute(
+                "UPDATE clients SET learning = learning + 1 WHERE name = ?1",
+                values![name],
+            )?;
+            changed(transaction, name, rows)?;
+            transaction.execute(
+                "UPDATE client_usage SET asked = 0, answered = 0, answered_at = 0
+                 WHERE client_id IN (SELECT id FROM clients WHERE name = ?1)",
+                values![name],
+            )?;
+            self.log(transaction, &Deed::on_client("client-learned-anew", name))
+        })
+    }
+
     /// Lets `change` edit the settings of a client; they hold from the next packet on, in every process.
     ///
     /// # Errors
@@ -113,10 +134,10 @@ impl Store {
             })?;
             let (id, source, has_old_secret, mut settings) = found.ok_or_else(|| not_found(name))?;
             change(&mut settings);
-            if source == ClientSource::Unix && settings.grammar == Some(Grammar::Challenge) {
+            if source == ClientSource::Unix && settings.grammar.is_some_and(Grammar::asks) {
                 return Err(StoreError::Invalid {
                     what: "the grammar of a client on a UNIX socket",
-                    why: "cannot be \"challenge\": a KDC cannot ask its user",
+                    why: "cannot be \"challenge\" or \"auto\": a KDC cannot ask its user",
                 }
                 .into());
             }

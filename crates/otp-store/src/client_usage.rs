@@ -1,4 +1,5 @@
-//! What has come from clients, for administrators: counted by daemons, added up here. Nothing is decided by it.
+//! What has come from clients, for administrators: counted by daemons, added up here. Nothing is decided by it, but whether a client is asked
+//! questions whose grammar is [`Auto`](otp_validation::Grammar::Auto).
 
 use std::collections::BTreeMap;
 
@@ -36,6 +37,10 @@ pub struct ClientUsage {
     pub proxy_state: Seen,
     /// Packets that were discarded because a Message-Authenticator is required of them.
     pub discarded: Seen,
+    /// Questions that rested on a right password.
+    pub asked: u64,
+    /// Requests that answered a question, whatever that rested on and whatever the answer was.
+    pub answered: Seen,
 }
 
 /// What a daemon adds to the figures of a client.
@@ -45,6 +50,9 @@ pub struct UsageReport {
     pub client: ClientId,
     /// From when on it has counted, which is told where nobody has before.
     pub since: UnixTime,
+    /// The [`learning`](crate::ClientRecord::learning) of the client that its questions and answers were counted in; those of an earlier
+    /// one are dropped.
+    pub learning: u64,
     /// What it has counted since it reported last; times as they are.
     pub usage: ClientUsage,
 }
@@ -84,8 +92,11 @@ impl Store {
 
 /// `max()` has two names.
 const ADD: &str = "INSERT INTO client_usage (client_id, since, requests, last_at, new_secret_at, old_secret, old_secret_at,
-        unprotected, unprotected_at, proxy_state, proxy_state_at, discarded, discarded_at)
-    SELECT id, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13 FROM clients WHERE id = ?1
+        unprotected, unprotected_at, proxy_state, proxy_state_at, discarded, discarded_at, asked, answered,
+        answered_at)
+    SELECT id, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, CASE WHEN learning = ?14 THEN CAST(?15 AS BIGINT) ELSE 0 END,
+        CASE WHEN learning = ?14 THEN CAST(?16 AS BIGINT) ELSE 0 END, CASE WHEN learning = ?14 THEN CAST(?17 AS BIGINT) ELSE 0 END
+    FROM clients WHERE id = ?1
     ON CONFLICT (client_id) DO UPDATE SET
         since = CASE WHEN excluded.since < client_usage.since THEN excluded.since ELSE client_usage.since END,
         requests = client_usage.requests + excluded.requests,
@@ -103,12 +114,16 @@ const ADD: &str = "INSERT INTO client_usage (client_id, since, requests, last_at
             THEN excluded.proxy_state_at ELSE client_usage.proxy_state_at END,
         discarded = client_usage.discarded + excluded.discarded,
         discarded_at = CASE WHEN excluded.discarded_at > client_usage.discarded_at
-            THEN excluded.discarded_at ELSE client_usage.discarded_at END";
+            THEN excluded.discarded_at ELSE client_usage.discarded_at END,
+        asked = client_usage.asked + excluded.asked,
+        answered = client_usage.answered + excluded.answered,
+        answered_at = CASE WHEN excluded.answered_at > client_usage.answered_at
+            THEN excluded.answered_at ELSE client_usage.answered_at END";
 
 const SELECT: &str =
     "SELECT client_id, since, requests, last_at, new_secret_at, old_secret, old_secret_at, unprotected,
-        unprotected_at, proxy_state, proxy_state_at, discarded, discarded_at
-    FROM client_usage";
+        unprotected_at, proxy_state, proxy_state_at, discarded, discarded_at, asked, answered, answered_at, learning
+    FROM client_usage JOIN clients ON id = client_id";
 
 fn add(transaction: Sql<'_>, report: &UsageReport) -> Result<(), Fault> {
     let usage = &report.usage;
@@ -130,6 +145,10 @@ fn add(transaction: Sql<'_>, report: &UsageReport) -> Result<(), Fault> {
             last(usage.proxy_state.last),
             count(usage.discarded)?,
             last(usage.discarded.last),
+            exact("which time a client is learned about", report.learning)?,
+            exact("what a client was asked", usage.asked)?,
+            count(usage.answered)?,
+            last(usage.answered.last),
         ],
     )?;
     Ok(())
@@ -150,6 +169,7 @@ fn read(row: &Row<'_>) -> Result<UsageReport, Fault> {
     Ok(UsageReport {
         client: ClientId(row.get("client_id")?),
         since: time("since")?,
+        learning: unsigned("learning of a client", row.get("learning")?)?,
         usage: ClientUsage {
             requests: seen("requests", "last_at")?,
             new_secret_at: moment("new_secret_at")?,
@@ -157,6 +177,8 @@ fn read(row: &Row<'_>) -> Result<UsageReport, Fault> {
             unprotected: seen("unprotected", "unprotected_at")?,
             proxy_state: seen("proxy_state", "proxy_state_at")?,
             discarded: seen("discarded", "discarded_at")?,
+            asked: unsigned("what a client was asked", row.get("asked")?)?,
+            answered: seen("answered", "answered_at")?,
         },
     })
 }

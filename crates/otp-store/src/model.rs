@@ -146,6 +146,7 @@ impl Model {
             repeat_grace: client.repeat_grace,
             reject_delay: client.reject_delay,
             reply: ReplyAttributes::default(),
+            learning: 0,
             created_at: client.created_at,
         }));
         id

@@ -25,7 +25,8 @@ pub struct NewUser {
     pub name: UserName,
     /// The local password, if there is to be one.
     pub password: Option<PasswordHash>,
-    /// How this user's credentials are composed; `None` lets it follow from `password`.
+    /// How this user's credentials are composed; `None`, and [`Grammar::Auto`], let it follow from `password` and
+    /// the client.
     pub grammar: Option<Grammar>,
     /// The first moment at which the user is refused.
     pub expires_at: Option<UnixTime>,
@@ -210,12 +211,13 @@ impl Store {
         })
     }
 
-    /// Sets or removes the grammar of a user's credentials.
+    /// Sets or removes the grammar of a user's credentials; [`Grammar::Auto`] removes it.
     ///
     /// # Errors
     ///
     /// [`StoreError::NotFound`], or whatever keeps the store from writing.
     pub fn set_user_grammar(&self, name: &UserName, grammar: Option<Grammar>) -> Result<(), StoreError> {
+        let grammar = own(grammar);
         let deed = Deed::on_user("user-grammar-set", name.as_str());
         let deed = deed.with(grammar.map_or("auto", Grammar::name));
         self.change_user(name, deed, |transaction, user| {
@@ -336,7 +338,7 @@ pub(crate) fn add(
             user.name.as_str(),
             user.expires_at.map(time),
             password_sealed.as_ref(),
-            user.grammar.map(Grammar::name),
+            own(user.grammar).map(Grammar::name),
             time(user.created_at),
             upstream,
             upstream_name,
@@ -367,6 +369,11 @@ fn seal_password(
 pub(crate) fn stored_name(name: String) -> Result<UserName, StoreError> {
     UserName::parse(name.as_bytes())
         .map_err(|error| StoreError::corrupt(format!("a user named {name:?}: {error}")))
+}
+
+/// The grammar that is a user's own: what follows from elsewhere is none.
+fn own(grammar: Option<Grammar>) -> Option<Grammar> {
+    grammar.filter(|grammar| *grammar != Grammar::Auto)
 }
 
 pub(crate) fn stored_grammar(name: Option<String>) -> Result<Option<Grammar>, StoreError> {

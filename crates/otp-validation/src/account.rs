@@ -249,6 +249,7 @@ pub struct Client {
     pub grammar: Option<Grammar>,
     /// For how many seconds a twin (another packet, same user, client and credential) gets the first one's Accept.
     pub repeat_grace: u32,
-    /// Whether it can ask its user a question (Access-Challenge). A KDC cannot.
+    /// Whether it can ask its user a question (Access-Challenge). A KDC cannot; with [`Grammar::Auto`], neither can a client that has
+    /// never answered one ([`can_be_asked`](crate::can_be_asked)).
     pub can_challenge: bool,
 }

@@ -56,7 +56,7 @@ pub fn decide_chap(account: &Account, client: &Client, attempt: &Attempt<'_>, no
         return Decision::reject(Reason::NoActiveToken);
     }
     let has_password = match grammar_for(account, client) {
-        Grammar::Challenge => account.user.password.is_some(),
+        Grammar::Challenge | Grammar::Auto => account.user.password.is_some(),
         grammar => grammar.has_password(),
     };
     if has_password {

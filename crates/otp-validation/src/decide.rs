@@ -315,24 +315,44 @@ fn judge<'a>(account: &'a Account, client: &Client, attempt: &Attempt<'a>, now: 
     if candidates(account).next().is_none() {
         return Progress::Decided(Decision::reject(Reason::NoActiveToken));
     }
-    match (grammar_for(account, client), &account.user.password) {
-        (Grammar::Challenge, Some(hash)) => Progress::NeedsPassword(PasswordCheck {
+    let password_alone = |hash| {
+        Progress::NeedsPassword(PasswordCheck {
             account,
             client: client.id,
             hash,
             password: attempt.credential,
             accept: Decision::ask(Question::Code),
             now,
-        }),
-        // There is no password to be asked for first: a code that is right is enough, and whatever else it was, the code is
-        // asked for.
-        (Grammar::Challenge, None) => match compare(account, client, Grammar::Otp, attempt, now) {
-            Progress::Decided(refused) if refused.verdict == Verdict::Reject => Progress::Decided(Decision {
-                effects: refused.effects,
-                ..Decision::ask(Question::Code)
-            }),
+        })
+    };
+    match (grammar_for(account, client), &account.user.password) {
+        (Grammar::Challenge, Some(hash)) => password_alone(hash),
+        (Grammar::Auto, Some(hash)) => match compare(account, client, Grammar::PasswordOtp, attempt, now) {
+            // What is at its end is no code, or none that is right: it may as well be the end of the password.
+            Progress::Decided(refused)
+                if client.can_challenge && matches!(refused.reason, Reason::NotACode | Reason::WrongCode) =>
+            {
+                password_alone(hash)
+            }
+            Progress::Decided(refused) if refused.reason == Reason::NotACode => {
+                Progress::Decided(Decision::reject(Reason::NeverAnswers))
+            }
             other => other,
         },
+        // There is no password to be asked for first: a code that is right is enough, and whatever else it was, the code is
+        // asked for.
+        (Grammar::Challenge | Grammar::Auto, None) if client.can_challenge => {
+            match compare(account, client, Grammar::Otp, attempt, now) {
+                Progress::Decided(refused) if refused.verdict == Verdict::Reject => {
+                    Progress::Decided(Decision {
+                        effects: refused.effects,
+                        ..Decision::ask(Question::Code)
+                    })
+                }
+                other => other,
+            }
+        }
+        (Grammar::Auto, None) => compare(account, client, Grammar::Otp, attempt, now),
         (grammar, None) if grammar.has_password() => Progress::Decided(Decision::reject(Reason::NoPassword)),
         (grammar, _) => compare(account, client, grammar, attempt, now),
     }

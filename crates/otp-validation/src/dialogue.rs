@@ -13,6 +13,19 @@ use crate::{ClientId, UnixTime, UserId};
 /// State on a lost laptop is worth anything.
 pub const DIALOGUE_LIFE: u64 = 120;
 
+/// After how many questions in a row that rested on a right password a client is taken for one that never answers, with
+/// [`Grammar::Auto`](crate::Grammar::Auto).
+pub const UNANSWERED_QUESTIONS: u64 = 5;
+
+/// Whether a client can be asked, for all that is known of it: of the questions that rested on a right password it has been `asked`,
+/// and the `answered` ones of all.
+///
+/// One answer is proof. Guesses at passwords lead to questions as well, but count for nothing: who guesses may not care to answer.
+#[must_use]
+pub const fn can_be_asked(asked: u64, answered: u64) -> bool {
+    answered > 0 || asked < UNANSWERED_QUESTIONS
+}
+
 /// How many dialogues of one account that have come to their end are remembered until they would have expired.
 pub const ENDED_DIALOGUES: usize = 16;
 

@@ -19,18 +19,27 @@ pub enum Grammar {
     OtpPassword,
     /// The password first; then the server asks for the code (Access-Challenge). The code alone for users without a password.
     Challenge,
+    /// Both: a credential that ends in a right code is the password and the code, any other is the password, and the server asks for
+    /// the code where the client can be asked.
+    Auto,
 }
 
 /// A name that is not a grammar.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is not a credential grammar; write \"otp\", \"password+otp\", \"otp+password\" or \"challenge\""
+    "{0:?} is not a credential grammar; write \"otp\", \"password+otp\", \"otp+password\", \"challenge\" or \"auto\""
 )]
 pub struct UnknownGrammar(String);
 
 impl Grammar {
     /// Every grammar.
-    pub const ALL: [Self; 4] = [Self::Otp, Self::PasswordOtp, Self::OtpPassword, Self::Challenge];
+    pub const ALL: [Self; 5] = [
+        Self::Otp,
+        Self::PasswordOtp,
+        Self::OtpPassword,
+        Self::Challenge,
+        Self::Auto,
+    ];
 
     /// The name used in the store, in options and in documents.
     pub const fn name(self) -> &'static str {
@@ -39,6 +48,7 @@ impl Grammar {
             Self::PasswordOtp => "password+otp",
             Self::OtpPassword => "otp+password",
             Self::Challenge => "challenge",
+            Self::Auto => "auto",
         }
     }
 
@@ -47,8 +57,13 @@ impl Grammar {
         !matches!(self, Self::Otp)
     }
 
-    /// Cuts a code of `digits` digits and the password out of `credential`; `None` if there is no such code in it, and for
-    /// [`Grammar::Challenge`], whose first step has a password alone.
+    /// Whether the server asks for the code, of a client that can be asked.
+    pub const fn asks(self) -> bool {
+        matches!(self, Self::Challenge | Self::Auto)
+    }
+
+    /// Cuts a code of `digits` digits and the password out of `credential`; `None` if there is no such code in it, and where a
+    /// grammar [`asks`](Self::asks): its first step may have a password alone.
     pub fn split(self, credential: &[u8], digits: usize) -> Option<(Otp, &[u8])> {
         let (code, password) = match self {
             Self::Otp => (credential, b"".as_slice()),
@@ -57,7 +72,7 @@ impl Grammar {
                 (code, password)
             }
             Self::OtpPassword => credential.split_at_checked(digits)?,
-            Self::Challenge => return None,
+            Self::Challenge | Self::Auto => return None,
         };
         if code.len() != digits {
             return None;

@@ -43,7 +43,10 @@ pub use chap::{decide_chap, proven_code};
 pub use decide::{
     Attempt, Decision, MAX_TWINS, PasswordCheck, Progress, Question, SAME_PACKET_LIFE, Verdict, decide,
 };
-pub use dialogue::{DIALOGUE_LIFE, Dialogue, DialogueId, ENDED_DIALOGUES, EndedDialogue, Stage};
+pub use dialogue::{
+    DIALOGUE_LIFE, Dialogue, DialogueId, ENDED_DIALOGUES, EndedDialogue, Stage, UNANSWERED_QUESTIONS,
+    can_be_asked,
+};
 pub use effect::Effect;
 pub use enrol::{Proof, ProofError, prove};
 pub use forward::{Destination, Upstream, UpstreamName, UpstreamNameError, destination};

@@ -42,13 +42,15 @@ pub enum Reason {
     RefusedBefore,
     /// The user has no enabled, proven token.
     NoActiveToken,
+    /// There is no code in the credential, and the client has answered no question that it was asked.
+    NeverAnswers,
     /// The credential does not contain a code of any of the user's tokens.
     NotACode,
     /// The code is none of those that could be right now.
     WrongCode,
     /// The code was right, but a code at or after it has been accepted already.
     ReplayedCode,
-    /// The code was right, the password was not.
+    /// The password was wrong; a code that came with it was right.
     WrongPassword,
     /// The grammar asks for a password, the user has none.
     NoPassword,
@@ -86,7 +88,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for documentation and for tests.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 38] = [
         Self::Accepted,
         Self::SamePacket,
         Self::Twin,
@@ -104,6 +106,7 @@ impl Reason {
         Self::NoSuchDialogue,
         Self::RefusedBefore,
         Self::NoActiveToken,
+        Self::NeverAnswers,
         Self::NotACode,
         Self::WrongCode,
         Self::ReplayedCode,
@@ -146,6 +149,7 @@ impl Reason {
             Self::NoSuchDialogue => "no-such-dialogue",
             Self::RefusedBefore => "refused-before",
             Self::NoActiveToken => "no-active-token",
+            Self::NeverAnswers => "never-answers",
             Self::NotACode => "not-a-code",
             Self::WrongCode => "wrong-code",
             Self::ReplayedCode => "replayed-code",
@@ -205,12 +209,17 @@ impl Reason {
             Self::NoActiveToken => {
                 "The user has no enabled token that has proven a code; see `otpctl token list` and `otpctl token verify`."
             }
+            Self::NeverAnswers => {
+                "There is no code in the credential, and the client has left unanswered what it was asked; write the code directly after the password. Where the client has learned to ask: `otpctl client set NAME --grammar auto`."
+            }
             Self::NotACode => "The credential holds no code of the length that the user's tokens show.",
             Self::WrongCode => "The code is none of those that could be right now.",
             Self::ReplayedCode => {
                 "The code was used before, or a later one was; each code is accepted once. Wait for the next one."
             }
-            Self::WrongPassword => "The code was right, the password was not; the code is not spent.",
+            Self::WrongPassword => {
+                "The password was wrong, or, where the client's grammar is auto, the code after it; no code is spent."
+            }
             Self::NoPassword => "A password is asked for, but the user has none; `otpctl user add` sets one.",
             Self::Contended => "Too many requests for this user at the same moment; try again.",
             Self::Busy => {

@@ -158,6 +158,64 @@ fn a_token_that_has_run_ahead_is_asked_for_its_next_code() {
     assert_eq!(answer, Answer::Reject, "{text}");
 }
 
+/// A client that passes State on is asked as long as somebody has the password; one that does not is asked five times.
+#[test]
+fn whether_a_client_answers_questions_is_learned() {
+    let system = system_with(&["carol"]);
+    let secret = system.radius_client("vpn", &["--grammar", "auto"]);
+    let mut daemon = system.start();
+    let tell = |daemon: &Daemon, credential: &str| radclient(daemon, &secret, &pap("carol", credential));
+    let both = |counter| format!("correct horse{}", hotp(SEED, counter));
+    let report = || system.otpctl(&["client", "report", "vpn"], "");
+
+    let (answer, text) = tell(&daemon, &both(0));
+    assert_eq!(answer, Answer::Accept, "in one field: {text}");
+    for _ in 0..3 {
+        assert_eq!(tell(&daemon, "correct horse").0, Answer::Challenge);
+        // Guesses are asked as well, and count for nothing.
+        assert_eq!(tell(&daemon, "a wrong horse").0, Answer::Challenge);
+    }
+    // The lock of the guesses; a code and a password that are right forgive them.
+    system.otpctl(&["user", "unlock", "carol"], "");
+    let (status, _) = daemon.signal("TERM");
+    assert!(status.success(), "{status}");
+    assert!(report().contains("never, 3 unanswered"), "{}", report());
+
+    daemon = system.start();
+    for _ in 3..5 {
+        assert_eq!(tell(&daemon, "correct horse").0, Answer::Challenge);
+    }
+    let said = daemon.wait_for("this client has never answered a question");
+    assert!(said.contains("otpctl client set vpn --grammar auto"), "{said}");
+    let (answer, text) = tell(&daemon, "correct horse");
+    assert_eq!(answer, Answer::Reject, "the sixth time: {text}");
+    daemon.wait_for("never-answers");
+    assert_eq!(tell(&daemon, &both(1)).0, Answer::Accept, "in one field");
+
+    let (status, _) = daemon.signal("TERM");
+    assert!(status.success(), "{status}");
+    assert!(report().contains("never, 5 unanswered"), "{}", report());
+    daemon = system.start();
+    let (answer, text) = tell(&daemon, "correct horse");
+    assert_eq!(answer, Answer::Reject, "after a restart: {text}");
+    assert_eq!(tell(&daemon, &both(2)).0, Answer::Accept, "in one field");
+
+    // Somebody has taught it.
+    system.otpctl(&["client", "set", "vpn", "--grammar", "auto"], "");
+    let nas = Nas {
+        daemon: &daemon,
+        secret: &secret,
+    };
+    let (answer, text) = nas.answer("carol", &nas.asked("carol", "correct horse"), &hotp(SEED, 3));
+    assert_eq!(answer, Answer::Accept, "{text}");
+    for _ in 0..6 {
+        nas.asked("carol", "correct horse");
+    }
+    let (status, _) = daemon.signal("TERM");
+    assert!(status.success(), "{status}");
+    assert!(report().contains("yes, "), "{}", report());
+}
+
 /// Nobody can be asked behind a KDC: what is a question elsewhere is one field there, and the client cannot be set otherwise.
 #[test]
 fn a_kdc_is_not_asked() {

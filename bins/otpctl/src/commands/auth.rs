@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use otp_service::{Answer, Origin, Request, Service};
 use otp_store::ClientSource;
-use otp_validation::{PacketDigest, Reason};
+use otp_validation::{Grammar, PacketDigest, Reason, can_be_asked};
 use rand::Rng;
 use serde_json::json;
 
@@ -20,7 +20,7 @@ use crate::{
 /// Decide one login exactly as for a RADIUS request, and say why.
 ///
 /// The credential (code, or password and code) is read from the terminal or as one line of standard input; where the client is
-/// asked for the code in a second step (`challenge`), each step is a line. A code that is right is spent; failures count.
+/// asked for the code in a second step (`challenge`, `auto`), each step is a line. A code that is right is spent; failures count.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -41,7 +41,11 @@ impl Auth {
     pub(crate) fn run(&self, context: &mut Context) -> Result<Exit, Failure> {
         let store = context.store()?;
         let through = client::find(&store, &self.client)?;
-        let policy = through.policy();
+        let mut policy = through.policy();
+        let usage = store.client_usage()?.get(&through.id).map(|report| report.usage);
+        if let Some(usage) = usage.filter(|_| policy.grammar == Some(Grammar::Auto)) {
+            policy.can_challenge &= can_be_asked(usage.asked, usage.answered.count);
+        }
         let service = Service::new(store, Arc::clone(&context.io.clock));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

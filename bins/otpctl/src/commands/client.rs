@@ -63,6 +63,7 @@ impl Command {
 Examples:
   otpctl client add vpn --address 192.0.2.1
   otpctl client add wifi --address 2001:db8:7::/64 --secret < secret-file
+  otpctl client add gateway --address 192.0.2.7 --grammar auto
   otpctl client add branch7 --address 203.0.113.9 --nas-identifier branch7
   (umask 077; otpctl client add pam --address 198.51.100.0/24 > /etc/pam_radius_secret)
 
@@ -80,7 +81,9 @@ pub(crate) struct Add {
     /// Read the shared secret: asked for twice on a terminal, else one line of standard input.
     #[arg(long, alias = "secret-stdin")]
     secret: bool,
-    /// How credentials through this client are composed, whatever the user's setting: otp, password+otp or otp+password.
+    /// How credentials through this client are composed, whatever the user's setting: otp, password+otp, otp+password, challenge (the
+    /// password first, then the code is asked for), or auto (both in one field, or the code is asked for where the client has not
+    /// left such questions unanswered).
     #[arg(long, value_parser = parse_grammar)]
     grammar: Option<Grammar>,
     /// Accept the same complete credential again in another packet within this time, up to three times [default: 0].
@@ -254,6 +257,7 @@ impl Show {
     after_help = "\
 Examples:
   otpctl client set vpn --grammar otp
+  otpctl client set vpn --grammar auto
   otpctl client set kdc --repeat-grace 0
   otpctl client set old-nas --dangerous-allow-missing-message-authenticator
   otpctl client set old-nas --dangerous-allow-missing-message-authenticator --until 30d
@@ -275,7 +279,9 @@ pub(crate) struct Set {
 /// Settings.
 #[derive(Debug, clap::Args)]
 struct Changes {
-    /// How credentials through this client are composed: otp, password+otp, otp+password, or user (as the user's setting says).
+    /// How credentials through this client are composed: otp, password+otp, otp+password, challenge (the password first, then the
+    /// code is asked for), auto (in one field or, where the client answers questions, one after the other; said again, it is learned
+    /// anew whether it does), or user (as the user's setting says).
     #[arg(long, group = "change", value_parser = parse_client_grammar)]
     grammar: Option<ClientGrammar>,
     /// Accept the same complete credential again in another packet within this time, up to three times.
@@ -354,6 +360,9 @@ impl Set {
         // What only concerns attributes leaves verdicts alone, which a change of the settings forgets.
         if !changes.is_empty() {
             store.change_client(&self.name, |settings| changes.apply(settings, rule))?;
+        }
+        if let Some(ClientGrammar(Some(Grammar::Auto))) = changes.grammar {
+            store.learn_client_anew(&self.name)?;
         }
         if !reply.is_empty() {
             store.change_client_reply(&self.name, |before| reply.applied_to(before))?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use otp_store::{
     ClientRecord, ClientSource, ClientUsage, MessageAuthenticatorRule, OldSecret, Seen, UsageReport,
 };
-use otp_validation::{ClientId, UnixTime};
+use otp_validation::{ClientId, Grammar, UnixTime, can_be_asked};
 use serde::Serialize;
 use serde_json::json;
 
@@ -29,7 +29,8 @@ Examples:
   otpctl client report --json | jq '.clients[] | select(.advice != null)'
 
 \"without MA\" counts requests without Message-Authenticator: those that were decided and, where one is required, those that were
-discarded.")]
+discarded. ANSWERS says whether the client has ever answered a question for the code (Access-Challenge), or how many that followed a right
+password it has left unanswered.")]
 pub(crate) struct Report {
     /// Names; all clients if there are none.
     #[arg(value_name = "NAME")]
@@ -62,6 +63,7 @@ impl Report {
             "WITHOUT MA",
             "LAST WITHOUT",
             "OLD SECRET",
+            "ANSWERS",
         ];
         let mut text = text::table(headers, rows);
         for client in &clients {
@@ -78,6 +80,9 @@ impl Report {
 #[derive(Debug, Serialize)]
 pub(super) struct UsageView {
     name: String,
+    /// Whether it is a KDC's socket, where there is neither a secret nor a question.
+    #[serde(skip)]
+    is_socket: bool,
     /// Since when it is counted.
     since: Option<u64>,
     requests: u64,
@@ -97,6 +102,13 @@ pub(super) struct UsageView {
     /// Since the present secret was made, while there is an old one.
     last_new_secret: Option<u64>,
     last_old_secret: Option<u64>,
+    /// Questions for the code (Access-Challenge) that followed a right password.
+    questions_asked: u64,
+    /// Requests that answered a question.
+    questions_answered: u64,
+    last_question_answered: Option<u64>,
+    /// Whether it answers them; null while that is not known.
+    answers_questions: Option<bool>,
     /// What to do next.
     advice: Option<String>,
 }
@@ -115,6 +127,7 @@ impl UsageView {
         };
         Self {
             name: record.name.clone(),
+            is_socket: record.source == ClientSource::Unix,
             since: since.map(|since| since.0),
             requests: usage.requests.count,
             last_request: last(usage.requests),
@@ -128,7 +141,15 @@ impl UsageView {
             old_secret_until: old.map(|old| old.until.0),
             last_new_secret: in_rotation(usage.new_secret_at),
             last_old_secret: in_rotation(usage.old_secret.last),
-            advice: advice(record, since, &usage, now),
+            questions_asked: usage.asked,
+            questions_answered: usage.answered.count,
+            last_question_answered: last(usage.answered),
+            answers_questions: if usage.answered.count > 0 {
+                Some(true)
+            } else {
+                (!can_be_asked(usage.asked, 0)).then_some(false)
+            },
+            advice: advice(record, since, &usage, now).or_else(|| about_questions(record, &usage)),
         }
     }
 
@@ -145,35 +166,63 @@ impl UsageView {
         (count, last)
     }
 
-    fn row(&self, now: UnixTime) -> [String; 6] {
+    /// Whether it answers questions, and when it last did.
+    fn answers(&self, now: UnixTime) -> Option<String> {
+        if self.questions_answered > 0 {
+            Some(format!("yes, {}", shown(self.last_question_answered, now)))
+        } else if self.questions_asked > 0 {
+            Some(format!("never, {} unanswered", self.questions_asked))
+        } else {
+            None
+        }
+    }
+
+    fn row(&self, now: UnixTime) -> [String; 7] {
         let (unprotected, last_unprotected) = self.unprotected();
+        let none = || "-".to_owned();
         [
             self.name.clone(),
             self.requests.to_string(),
             shown(self.last_request, now),
-            unprotected.to_string(),
-            shown(last_unprotected, now),
+            if self.is_socket {
+                none()
+            } else {
+                unprotected.to_string()
+            },
+            if self.is_socket {
+                none()
+            } else {
+                shown(last_unprotected, now)
+            },
             if self.old_secret_until.is_some() {
                 shown(self.last_old_secret, now)
             } else {
-                "-".to_owned()
+                none()
             },
+            self.answers(now).unwrap_or_else(none),
         ]
     }
 
     /// For `otpctl client show`.
     pub(super) fn lines(&self, now: UnixTime) -> Vec<(&'static str, String)> {
         let (unprotected, last_unprotected) = self.unprotected();
-        let mut lines = vec![
-            (
-                "requests",
-                format!("{}, last {}", self.requests, shown(self.last_request, now)),
-            ),
-            (
-                "without message-authenticator",
-                format!("{unprotected}, last {}", shown(last_unprotected, now)),
-            ),
-        ];
+        let mut lines = vec![(
+            "requests",
+            format!("{}, last {}", self.requests, shown(self.last_request, now)),
+        )];
+        if !self.is_socket {
+            let answers = self.answers(now);
+            lines.extend([
+                (
+                    "without message-authenticator",
+                    format!("{unprotected}, last {}", shown(last_unprotected, now)),
+                ),
+                (
+                    "answers questions",
+                    answers.unwrap_or_else(|| "not asked yet".to_owned()),
+                ),
+            ]);
+        }
         if let Some(until) = self.old_secret_until {
             let end = if self.rotating {
                 "holds until"
@@ -237,6 +286,24 @@ fn advice(
     })
 }
 
+/// What to do next about a client that is to be asked questions and does not answer.
+fn about_questions(record: &ClientRecord, usage: &ClientUsage) -> Option<String> {
+    let is_mute =
+        record.grammar.is_some_and(Grammar::asks) && !can_be_asked(usage.asked, usage.answered.count);
+    is_mute.then(|| {
+        let name = text::shell_word(&record.name);
+        if record.grammar == Some(Grammar::Auto) {
+            format!(
+                "it answers no questions: users write password and code in one field; if it has learned to pass State on: otpctl client set {name} --grammar auto"
+            )
+        } else {
+            format!(
+                "it answers no questions, so nobody gets in with a password: otpctl client set {name} --grammar password+otp, or auto"
+            )
+        }
+    })
+}
+
 /// What to do next about a client that is being given another secret.
 fn about_rotation(name: &str, old: &OldSecret, usage: &ClientUsage, now: UnixTime) -> String {
     let finish = format!("otpctl client secret {} --finish", text::shell_word(name));
@@ -244,7 +311,9 @@ fn about_rotation(name: &str, old: &OldSecret, usage: &ClientUsage, now: UnixTim
     let old_used = in_rotation(usage.old_secret.last);
     match (in_rotation(usage.new_secret_at), old_used) {
         _ if !old.holds(now) => format!("the old secret has ended; {finish} wipes it"),
-        (None, _) => "give the client its new secret: nothing has come with it yet".to_owned(),
+        (None, _) => {
+            "give the client its new secret: nothing has come with it yet (over TLS nothing does)".to_owned()
+        }
         (Some(_), Some(used)) if now.0.saturating_sub(used.0) < DAY => {
             format!("the old secret was used {}; wait before {finish}", ago(used, now))
         }
@@ -276,6 +345,7 @@ mod tests {
             repeat_grace: 0,
             reject_delay: Duration::from_secs(1),
             reply: ReplyAttributes::none(),
+            learning: 0,
             created_at: UnixTime(0),
         }
     }
@@ -339,6 +409,53 @@ mod tests {
             "it has been"
         );
         assert!(says(&strict, None, &usage).contains("nothing has come"));
+    }
+
+    #[test]
+    fn a_client_that_answers_no_questions_is_not_to_be_asked_any() {
+        let mut nas = record(MessageAuthenticatorRule::Required);
+        let view = |record: &ClientRecord, asked, answered| {
+            let usage = ClientUsage {
+                asked,
+                answered,
+                ..ClientUsage::default()
+            };
+            let report = UsageReport {
+                client: record.id,
+                since: before(90),
+                learning: 0,
+                usage,
+            };
+            UsageView::new(record, &BTreeMap::from([(record.id, report)]), NOW)
+        };
+        let never = Seen::default();
+        for (grammar, said) in [
+            (None, ""),
+            (Some(Grammar::Challenge), "--grammar password+otp"),
+            (Some(Grammar::Auto), "one field"),
+        ] {
+            nas.grammar = grammar;
+            let advice = view(&nas, 5, never).advice.unwrap_or_default();
+            assert!(advice.contains(said), "{advice}");
+            assert_eq!(advice.is_empty(), said.is_empty(), "{advice}");
+            assert_eq!(view(&nas, 4, never).advice, None);
+            assert_eq!(view(&nas, 9, seen(NOW)).advice, None);
+        }
+        assert_eq!(view(&nas, 5, never).answers_questions, Some(false));
+        assert_eq!(view(&nas, 4, never).answers_questions, None);
+        assert_eq!(view(&nas, 4, seen(NOW)).answers_questions, Some(true));
+        assert_eq!(view(&nas, 4, never).row(NOW)[6], "never, 4 unanswered");
+        assert_eq!(view(&nas, 0, never).row(NOW)[6], "-");
+        assert!(view(&nas, 4, seen(NOW)).row(NOW)[6].starts_with("yes, "));
+    }
+
+    #[test]
+    fn at_a_socket_there_is_neither_a_secret_nor_a_question() {
+        let mut kdc = record(MessageAuthenticatorRule::IfPresent);
+        kdc.source = ClientSource::Unix;
+        let view = UsageView::new(&kdc, &BTreeMap::new(), NOW);
+        assert_eq!(view.row(NOW)[3..], ["-", "-", "-", "-"]);
+        assert_eq!(view.lines(NOW).len(), 1, "{:?}", view.lines(NOW));
     }
 
     #[test]

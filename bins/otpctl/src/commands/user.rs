@@ -11,7 +11,7 @@ use crate::{
     failure::Failure,
     reply::{ReplyChanges, ReplyOptions, listed},
     text::{self, ago},
-    values::{GrammarChoice, each_once, parse_grammar, parse_user},
+    values::{GrammarChoice, each_once, parse_user},
     view::{LockoutsView, TokenView, UserView},
 };
 
@@ -59,9 +59,10 @@ pub(crate) struct Add {
     /// Set a password: asked for twice on a terminal, else one line of standard input.
     #[arg(long)]
     password: bool,
-    /// How credentials are composed: otp, password+otp or otp+password [default: password+otp with a password, else otp].
-    #[arg(long, value_parser = parse_grammar)]
-    grammar: Option<Grammar>,
+    /// How credentials are composed: otp, password+otp, otp+password, challenge (the password first), or auto (it follows from the
+    /// password: password+otp with one, else otp; and from what the client can, where the client's grammar is auto) [default: auto].
+    #[arg(long, value_name = "GRAMMAR")]
+    grammar: Option<GrammarChoice>,
     /// Let the RADIUS servers of this upstream decide ([upstream.NAME] of the daemon's configuration).
     #[arg(long, value_name = "UPSTREAM", conflicts_with_all = ["password", "grammar"])]
     upstream: Option<UpstreamName>,
@@ -82,10 +83,11 @@ impl Add {
             None
         };
         let has_password = password.is_some();
-        warn_of_missing_password(&self.name, self.grammar, has_password, context);
+        let grammar = self.grammar.and_then(GrammarChoice::grammar);
+        warn_of_missing_password(&self.name, grammar, has_password, context);
         let user = NewUser {
             password,
-            grammar: self.grammar,
+            grammar,
             upstream: upstream(self.upstream.as_ref(), self.upstream_name.as_ref()),
             ..NewUser::new(self.name.clone(), context.now())
         };
@@ -213,7 +215,8 @@ pub(crate) struct Set {
     /// Remove the password.
     #[arg(long, group = "change", conflicts_with = "password")]
     no_password: bool,
-    /// How credentials are composed: otp, password+otp, otp+password, or auto (it follows from the password).
+    /// How credentials are composed: otp, password+otp, otp+password, challenge (the password first), or auto (it follows from the
+    /// password, and from what the client can where the client's grammar is auto).
     #[arg(long, group = "change", value_name = "GRAMMAR")]
     grammar: Option<GrammarChoice>,
     /// Let the RADIUS servers of this upstream decide ([upstream.NAME] of the daemon's configuration); password and tokens stay,
@@ -387,7 +390,9 @@ fn warn_of_missing_password(
     has_password: bool,
     context: &mut Context,
 ) {
-    if let Some(grammar) = grammar.filter(|grammar| grammar.has_password() && !has_password) {
+    if let Some(grammar) =
+        grammar.filter(|grammar| grammar.has_password() && !grammar.asks() && !has_password)
+    {
         context.warn(&format!(
             "{name} has no password, but {grammar} asks for one: every login is rejected until `otpctl user set {name} --password`"
         ));

@@ -287,7 +287,7 @@ mod tests {
         let mut tokens = without("tokens", &["id", "user_id"]);
         tokens.insert("owner".to_owned());
         assert_eq!(held(&TOKENS), tokens);
-        assert_eq!(held(&CLIENTS), without("clients", &["id"]));
+        assert_eq!(held(&CLIENTS), without("clients", &["id", "learning"]));
         let mut lockouts = without("lockouts", &["user_id", "client_id"]);
         lockouts.extend(["owner", "client"].map(str::to_owned));
         assert_eq!(held(&LOCKOUTS), lockouts);
@@ -296,7 +296,7 @@ mod tests {
             .map(str::to_owned)
             .into();
         assert_eq!(without("meta", &["one", "client_epoch", "probe"]), header);
-        // The audit trail stays where it was written, and so do the figures of what came from clients.
+        // The audit trail stays where it was written, and so do the figures of what came from clients and what was learned by them.
         let known = [
             "accounts",
             "audit",

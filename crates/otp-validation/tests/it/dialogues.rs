@@ -4,7 +4,7 @@ use otp_core::{Hotp, HotpState, Otp};
 use otp_validation::{
     Account, AccountVersion, Attempt, ClientId, CredentialDigest, DIALOGUE_LIFE, Decision, Dialogue,
     DialogueId, ENDED_DIALOGUES, Grammar, PacketDigest, PasswordHash, Progress, Question, Reason, Stage,
-    TokenMode, TokenStatus, UnixTime, UserId, Verdict, decide,
+    TokenMode, TokenStatus, UNANSWERED_QUESTIONS, UnixTime, UserId, Verdict, can_be_asked, decide,
 };
 
 use crate::support::{account, client, key, token};
@@ -82,6 +82,95 @@ fn the_password_comes_first_and_alone() {
     kdc.can_challenge = false;
     let wrong = decide(&account, &kdc, &attempt(b"correct horse"), NOW);
     assert!(matches!(wrong, Progress::Decided(decision) if decision.reason == Reason::NotACode));
+}
+
+/// What comes of a credential where the grammar is `auto`, if the password is "correct horse"; and how many were checked.
+fn automatic(account: &Account, can_challenge: bool, credential: &str) -> (Decision, u32) {
+    let mut nas = client(1);
+    nas.grammar = Some(Grammar::Auto);
+    nas.can_challenge = can_challenge;
+    let attempt = Attempt {
+        credential: credential.as_bytes(),
+        credential_digest: CredentialDigest([1; 32]),
+        packet: PacketDigest([u8::try_from(account.version.0).unwrap(); 32]),
+        channel: None,
+        dialogue: None,
+    };
+    match decide(account, &nas, &attempt, NOW) {
+        Progress::Decided(decision) => (decision, 0),
+        Progress::NeedsPassword(check) => {
+            let is_right = check.password() == b"correct horse";
+            (check.conclude(is_right), 1)
+        }
+    }
+}
+
+#[test]
+fn where_it_is_learned_one_field_is_enough_and_the_password_alone_leads_to_a_question() {
+    const ASKED: Verdict = Verdict::Challenge(Question::Code);
+    let (account, right) = (alice(), code(0));
+    let both = format!("correct horse{}", right.as_str());
+    let rows: [(&str, Verdict, Reason, u32, usize); 6] = [
+        (&both, Verdict::Accept, Reason::Accepted, 1, 2),
+        ("correct horse", ASKED, Reason::CodeAsked, 1, 0),
+        ("wrong horse", Verdict::Reject, Reason::WrongPassword, 1, 1),
+        ("wrong horse755224", Verdict::Reject, Reason::WrongPassword, 1, 1),
+        // No code that is right: it might be the end of the password.
+        (
+            "correct horse000000",
+            Verdict::Reject,
+            Reason::WrongPassword,
+            1,
+            1,
+        ),
+        ("755224", Verdict::Reject, Reason::WrongPassword, 1, 1),
+    ];
+    for (credential, verdict, reason, checks, effects) in rows {
+        let (decided, checked) = automatic(&account, true, credential);
+        assert_eq!(
+            (decided.verdict, decided.reason),
+            (verdict, reason),
+            "{credential}"
+        );
+        assert_eq!(checked, checks, "{credential}");
+        assert_eq!(decided.effects.len(), effects, "{credential}");
+    }
+    // A code that is spent is told from a wrong password, and counts for nothing.
+    let spent = after(account, &automatic(&alice(), true, &both).0).unwrap();
+    let mut attempt = automatic(&spent, true, &both);
+    assert_eq!((attempt.0.reason, attempt.1), (Reason::ReplayedCode, 0));
+    assert!(attempt.0.effects.is_empty());
+
+    // Without a password the code is all there is.
+    let mut account = alice();
+    account.user.password = None;
+    attempt = automatic(&account, true, right.as_str());
+    assert_eq!((attempt.0.verdict, attempt.1), (Verdict::Accept, 0));
+    assert_eq!(automatic(&account, true, "000000").0.verdict, ASKED);
+    assert_eq!(
+        automatic(&account, false, right.as_str()).0.verdict,
+        Verdict::Accept
+    );
+    assert_eq!(automatic(&account, false, "000000").0.reason, Reason::WrongCode);
+}
+
+#[test]
+fn who_never_answers_is_told_no_at_once() {
+    let account = alice();
+    let both = format!("correct horse{}", code(0).as_str());
+    for (credential, reason, checks) in [
+        ("correct horse", Reason::NeverAnswers, 0),
+        ("wrong horse", Reason::NeverAnswers, 0),
+        ("correct horse000000", Reason::WrongCode, 0),
+        (&*both, Reason::Accepted, 1),
+    ] {
+        let (decided, checked) = automatic(&account, false, credential);
+        assert_eq!((decided.reason, checked), (reason, checks), "{credential}");
+        assert_ne!(decided.verdict, Verdict::Challenge(Question::Code));
+    }
+    assert!(can_be_asked(UNANSWERED_QUESTIONS - 1, 0));
+    assert!(!can_be_asked(UNANSWERED_QUESTIONS, 0));
+    assert!(can_be_asked(u64::MAX, 1));
 }
 
 #[test]

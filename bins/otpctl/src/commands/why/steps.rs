@@ -53,7 +53,7 @@ fn stage(reason: Reason) -> Stage {
         Reason::UserDisabled | Reason::UserExpired => Stage::State,
         Reason::Locked => Stage::Lock,
         Reason::NoActiveToken | Reason::NoPassword => Stage::Tokens,
-        Reason::NotACode | Reason::WrongCode | Reason::ReplayedCode => Stage::Code,
+        Reason::NeverAnswers | Reason::NotACode | Reason::WrongCode | Reason::ReplayedCode => Stage::Code,
         Reason::WrongPassword | Reason::Busy => Stage::Password,
         Reason::NoCredential | Reason::UnsupportedMethod | Reason::ChapWithPassword => Stage::Request,
         // How far it came before is not known: nothing is claimed of it.

@@ -460,7 +460,7 @@ fn what_administrators_do_is_recorded_without_their_secrets() {
         r#"{"deed":"token-removed","token":"alice/ring""#,
         r#"{"deed":"user-removed","user":"alice""#,
         r#"{"deed":"client-added","client":"vpn","detail":"192.0.2.0/24""#,
-        r#"{"deed":"client-changed","client":"vpn","detail":"enabled=true message-authenticator=required grammar=auto grace=3s delay=1000ms""#,
+        r#"{"deed":"client-changed","client":"vpn","detail":"enabled=true message-authenticator=required grammar=user grace=3s delay=1000ms""#,
         r#"{"deed":"client-removed","client":"vpn""#,
         r#"{"deed":"verdicts-forgotten""#,
     ];

@@ -397,6 +397,7 @@ fn report(client: ClientId, since: u64, usage: ClientUsage) -> UsageReport {
     UsageReport {
         client,
         since: UnixTime(since),
+        learning: 0,
         usage,
     }
 }
@@ -413,6 +414,7 @@ fn what_daemons_have_counted_adds_up() {
         requests: seen(5, 1000),
         new_secret_at: Some(UnixTime(900)),
         old_secret: seen(1, 800),
+        asked: 3,
         ..ClientUsage::default()
     };
     let two = ClientUsage {
@@ -421,6 +423,8 @@ fn what_daemons_have_counted_adds_up() {
         unprotected: seen(2, 940),
         proxy_state: seen(3, 930),
         discarded: seen(4, 920),
+        asked: 2,
+        answered: seen(1, 910),
         ..ClientUsage::default()
     };
     store.report_client_usage(&[report(id, 500, one)]).unwrap();
@@ -432,6 +436,7 @@ fn what_daemons_have_counted_adds_up() {
         requests: seen(12, 1000),
         new_secret_at: Some(UnixTime(990)),
         old_secret: seen(1, 800),
+        asked: 5,
         ..two
     };
     let all = store.client_usage().unwrap();
@@ -439,6 +444,74 @@ fn what_daemons_have_counted_adds_up() {
 
     store.remove_client("nas").unwrap();
     assert!(store.client_usage().unwrap().is_empty());
+}
+
+/// What a daemon has counted before it heard of it is of the past.
+#[test]
+fn whether_a_client_answers_is_learned_anew() {
+    let mut fixture = Fixture::on(super::ENGINE);
+    let (store, daemon) = (fixture.store.clone(), fixture.reopen());
+    let id = store
+        .add_client(&network("nas", "192.0.2.0/24"), &mut fixture.rng)
+        .unwrap();
+    let before = ClientUsage {
+        requests: seen(5, 1000),
+        asked: 5,
+        answered: seen(1, 990),
+        ..ClientUsage::default()
+    };
+    let asked = || {
+        let all = store.client_usage().unwrap();
+        let report = all[&id];
+        (
+            report.learning,
+            report.usage.asked,
+            report.usage.answered,
+            report.usage.requests.count,
+        )
+    };
+    daemon.report_client_usage(&[report(id, 500, before)]).unwrap();
+    assert_eq!(asked(), (0, 5, seen(1, 990), 5));
+
+    store.learn_client_anew("nas").unwrap();
+    assert_eq!(asked(), (1, 0, Seen::default(), 5));
+    daemon.report_client_usage(&[report(id, 500, before)]).unwrap();
+    assert_eq!(asked(), (1, 0, Seen::default(), 10), "it had not heard of it");
+    let heard = UsageReport {
+        learning: 1,
+        ..report(id, 500, before)
+    };
+    daemon.report_client_usage(&[heard]).unwrap();
+    assert_eq!(asked(), (1, 5, seen(1, 990), 15));
+    let source = Source::Address("192.0.2.1".parse().unwrap());
+    assert_eq!(daemon.client_for(&source).unwrap().unwrap().learning, 1);
+    assert!(matches!(
+        store.learn_client_anew("nobody"),
+        Err(StoreError::NotFound { .. })
+    ));
+}
+
+/// The word is the client's; a user who has it has nothing of the kind.
+#[test]
+fn auto_is_a_grammar_of_clients_that_can_be_asked() {
+    let mut fixture = Fixture::on(super::ENGINE);
+    let store = fixture.store.clone();
+    store
+        .add_client(&network("nas", "192.0.2.0/24"), &mut fixture.rng)
+        .unwrap();
+    store
+        .change_client("nas", |settings| settings.grammar = Some(Grammar::Auto))
+        .unwrap();
+    assert_eq!(store.client("nas").unwrap().unwrap().grammar, Some(Grammar::Auto));
+    let refused = store.change_client("kdc", |settings| settings.grammar = Some(Grammar::Auto));
+    assert!(matches!(refused, Err(StoreError::Invalid { .. })), "{refused:?}");
+    let alice = otp_validation::UserName::parse(b"alice").unwrap();
+    let mut user = otp_store::NewUser::new(alice.clone(), UnixTime(0));
+    user.grammar = Some(Grammar::Auto);
+    store.add_user(&user, &mut fixture.rng).unwrap();
+    assert_eq!(store.user(&alice).unwrap().unwrap().grammar, None);
+    store.set_user_grammar(&alice, Some(Grammar::Auto)).unwrap();
+    assert_eq!(store.user(&alice).unwrap().unwrap().grammar, None);
 }
 
 #[test]

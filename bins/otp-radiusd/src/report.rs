@@ -242,3 +242,24 @@ fn handshake_remedy(failure: HandshakeFailure) -> Option<&'static str> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use krad::VerifyError;
+
+    use super::*;
+
+    #[test]
+    fn where_there_is_no_secret_nobody_is_sent_to_compare_any() {
+        let wrong = Discard::Verify(VerifyError::WrongMessageAuthenticator);
+        let says = |peer: &Peer| remedy(peer, Some("kdc"), &wrong).unwrap();
+        let socket = Peer::Unix {
+            listener: "kdc".into(),
+            connection: 1,
+        };
+        assert!(says(&socket).contains("kdc.conf"), "{}", says(&socket));
+        assert!(!says(&socket).contains("--reveal-secret"));
+        let network = Peer::Udp("192.0.2.1:1812".parse().unwrap());
+        assert!(says(&network).contains("otpctl client show kdc --reveal-secret"));
+    }
+}

@@ -286,6 +286,7 @@ async fn automatic(
         state: state.map(<[u8]>::to_vec),
         packet: PacketDigest(packet),
         channel: None,
+        realm: None,
         patience: Duration::from_secs(60),
         origin: Origin::default(),
     };

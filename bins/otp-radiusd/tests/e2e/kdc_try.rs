@@ -233,7 +233,7 @@ fn the_daemon_is_tried_with_the_string_of_the_database() {
     realm.kadmin(&["addprinc", "-nokey", "plain"]);
     let kdc = realm
         .kdc(&format!(
-            " otp = {{\n server = {}\n indicator = weak\n }}\n udp = {{\n server = {}\n secret = {}\n timeout = 2\n }}",
+            " otp = {{\n server = {}\n indicator = weak\n }}\n udp = {{\n server = {}\n secret = {}\n timeout = 15\n }}",
             system.kdc_socket().display(),
             daemon.udp(),
             secret_file.display()

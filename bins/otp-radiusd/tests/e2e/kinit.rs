@@ -376,7 +376,7 @@ fn a_kdc_on_udp_without_message_authenticator_needs_its_exemption() {
     let kdc = site
         .realm
         .kdc(&format!(
-            "otp = {{\n server = {}\n secret = {}\n timeout = 2\n retries = 1\n}}",
+            "otp = {{\n server = {}\n secret = {}\n timeout = 4\n retries = 1\n}}",
             daemon.udp(),
             secret_file.display()
         ))

@@ -97,6 +97,14 @@ impl Lane {
                     send_datagrams(socket, batch)?;
                 }
             }
+            Self::Connection { outbound, stream, .. } if stream.is_tls() => {
+                // A record each.
+                for packet in packets {
+                    outbound.extend_from_slice(packet);
+                    write_from(outbound, stream)?;
+                }
+                self.flush()?;
+            }
             Self::Connection { outbound, .. } => {
                 for packet in packets {
                     outbound.extend_from_slice(packet);
@@ -112,13 +120,7 @@ impl Lane {
         let Self::Connection { stream, outbound, .. } = self else {
             return Ok(());
         };
-        while !outbound.is_empty() {
-            match stream.write(outbound) {
-                Ok(count) => drop(outbound.drain(..count)),
-                Err(error) if is_for_later(&error) => break,
-                Err(error) => return Err(error).context("cannot send"),
-            }
-        }
+        write_from(outbound, stream)?;
         match stream.flush() {
             Err(error) if !is_for_later(&error) => Err(error).context("cannot send"),
             _ => Ok(()),
@@ -151,6 +153,18 @@ impl Lane {
             },
         }
     }
+}
+
+/// Writes as much of `outbound` as is taken.
+fn write_from(outbound: &mut Vec<u8>, stream: &mut Stream) -> anyhow::Result<()> {
+    while !outbound.is_empty() {
+        match stream.write(outbound) {
+            Ok(count) => drop(outbound.drain(..count)),
+            Err(error) if is_for_later(&error) => break,
+            Err(error) => return Err(error).context("cannot send"),
+        }
+    }
+    Ok(())
 }
 
 fn send_datagrams(socket: &UdpSocket, packets: &[&[u8]]) -> anyhow::Result<()> {

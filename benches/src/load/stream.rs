@@ -30,6 +30,10 @@ pub(super) enum Stream {
 }
 
 impl Stream {
+    pub(super) const fn is_tls(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+
     /// Whether octets wait that were written already.
     pub(super) fn holds_back(&self) -> bool {
         matches!(self, Self::Tls(stream) if stream.conn.wants_write())

@@ -43,7 +43,7 @@ pub use radius::{KDC_CLIENT, Radius, RadiusClient};
 pub use report::{Decided, Reporter};
 pub use tls::{CertificateRule, CertificateRuleError, CertificateRules, TlsConfig, TlsConfigError};
 pub use transport::{Transport, TransportError};
-pub use upstream::{SecretError, UpstreamConfig, UpstreamConfigError};
+pub use upstream::{UpstreamConfig, UpstreamConfigError};
 
 /// Runs what the command line asks for and turns the outcome into an exit code: 0 done, 1 failed, with the reason on
 /// standard error.

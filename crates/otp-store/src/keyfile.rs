@@ -5,7 +5,7 @@ use std::{
     fmt::Write as _,
     fs::{self, File, OpenOptions},
     io::{self, Read as _, Write as _},
-    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown},
     path::{Path, PathBuf},
     slice,
 };
@@ -13,7 +13,7 @@ use std::{
 use otp_core::hex;
 use zeroize::Zeroizing;
 
-use crate::{StoreError, paths::sync_directory, seal::SealKey};
+use crate::{StoreError, paths::sync_directory, seal::SealKey, secret_file};
 
 /// Format and version.
 const MAGIC: &str = "otp-seal-key-1";
@@ -68,10 +68,8 @@ fn check(path: &Path, metadata: &fs::Metadata, state_owner: u32) -> Result<(), S
             expected: state_owner,
         });
     }
-    let mode = metadata.permissions().mode() & 0o7777;
-    // systemd hands credentials to services as root:root 0440, where the group's bit is the mask of an access control list.
-    let is_systemd_credential = owner == 0 && metadata.gid() == 0 && mode == 0o440;
-    if mode & 0o177 != 0 && !is_systemd_credential {
+    let mode = secret_file::mode(metadata);
+    if mode & 0o177 != 0 && !secret_file::is_systemd_credential(metadata) {
         return Err(StoreError::KeyFilePermissions { path, mode });
     }
     Ok(())
@@ -173,6 +171,8 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use rand::{SeedableRng as _, rngs::StdRng};
+
+    use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
 

@@ -11,11 +11,12 @@ use krad_tokio::{
     TlsError,
     pool::{HealthTerms, Order, Scheme, ServerAddress},
 };
+use otp_store::SecretFileError;
 use otp_validation::{Upstream, UpstreamName, UserName};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{filter::ReplyFilter, secret::SecretError};
+use super::filter::ReplyFilter;
 use crate::tls::{MinVersion, Radius11};
 
 /// The upstreams by name.
@@ -266,7 +267,7 @@ pub enum UpstreamConfigError {
         /// The upstream.
         upstream: String,
         /// Why.
-        source: SecretError,
+        source: SecretFileError,
     },
     /// TLS needs its files.
     #[error(

@@ -4,7 +4,6 @@ mod config;
 mod exposition;
 mod filter;
 mod forward;
-mod secret;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -13,7 +12,7 @@ use krad_tokio::{
     MinTls,
     pool::{ClientTls, ClientTlsFiles, Pool, PoolServer, Scheme, ServerAddress},
 };
-use otp_store::Histogram;
+use otp_store::{Histogram, read_secret_file};
 use otp_validation::{Upstream, UpstreamName};
 use rand::{
     SeedableRng as _,
@@ -22,20 +21,19 @@ use rand::{
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
+pub use self::config::{UpstreamConfig, UpstreamConfigError};
 use self::{config::ReplyRule, filter::ReplyFilter};
 pub(crate) use self::{
     config::{RealmConfig, Realms, UpstreamConfigs},
     forward::{Arrived, Told, fits},
-    secret::SHORTEST_GOOD,
-};
-pub use self::{
-    config::{UpstreamConfig, UpstreamConfigError},
-    secret::SecretError,
 };
 use crate::{
     metrics::TIMES,
     tls::{MinVersion, Radius11},
 };
+
+/// How many octets a secret had better have: what is shorter is found by trying (RFC 2865 §3).
+pub(crate) const SHORTEST_GOOD: usize = 16;
 
 /// Everything that the configuration says of upstreams, with what it names read: secrets and certificates.
 #[derive(Debug, Default)]
@@ -56,10 +54,12 @@ impl Material {
     fn read(name: &UpstreamName, config: &UpstreamConfig) -> Result<Self, UpstreamConfigError> {
         let upstream = || name.to_string();
         let secret = match &config.secret_file {
-            Some(file) => Some(secret::read(file).map_err(|source| UpstreamConfigError::Secret {
-                upstream: upstream(),
-                source,
-            })?),
+            Some(file) => Some(
+                read_secret_file(file).map_err(|source| UpstreamConfigError::Secret {
+                    upstream: upstream(),
+                    source,
+                })?,
+            ),
             None if config.speaks_clear() => {
                 return Err(UpstreamConfigError::NoSecret { upstream: upstream() });
             }

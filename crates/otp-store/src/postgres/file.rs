@@ -1,18 +1,8 @@
 //! The connection URL in a file of its own, where it may hold a password.
 
-use std::{
-    fs::{self, File},
-    io::{self, BufRead as _, BufReader, Read as _},
-    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
-    path::Path,
-};
+use std::path::Path;
 
-use zeroize::Zeroizing;
-
-use crate::{Postgres, StoreError};
-
-/// Longer than any URL that leads somewhere.
-const LONGEST: u64 = 4096;
+use crate::{Postgres, SecretFileError, StoreError, read_secret_file};
 
 impl Postgres {
     /// Reads the connection URL from the first line of a file that only its owner may read.
@@ -22,48 +12,21 @@ impl Postgres {
     /// [`StoreError::DatabaseFilePermissions`] if others may read it, [`StoreError::DatabaseUrl`] for what is no URL, or
     /// whatever keeps the file from being read.
     pub fn read(path: &Path) -> Result<Self, StoreError> {
-        // Looked at before it is opened: opening a FIFO would wait for its writer.
-        let named = fs::metadata(path).map_err(|error| StoreError::io("read", path, error))?;
-        check(path, &named)?;
-        let file = File::open(path).map_err(|error| StoreError::io("read", path, error))?;
-        let opened = file
-            .metadata()
-            .map_err(|error| StoreError::io("look at", path, error))?;
-        check(path, &opened)?;
-        // As large as it may become: a string that grows would leave copies of a password behind.
-        let mut line = Zeroizing::new(String::with_capacity(8192));
-        BufReader::new(file.take(LONGEST))
-            .read_line(&mut line)
-            .map_err(|error| StoreError::io("read", path, error))?;
-        let url = line.trim();
-        if url.is_empty() {
-            return Err(StoreError::DatabaseUrl {
-                why: format!("the first line of {} is empty", path.display()),
-            });
-        }
+        let url = read_secret_file(path).map_err(|error| match error {
+            SecretFileError::Read { path, source } => StoreError::io("read", path, source),
+            SecretFileError::Permissions { path, mode } => StoreError::DatabaseFilePermissions { path, mode },
+            error => StoreError::DatabaseUrl {
+                why: error.to_string(),
+            },
+        })?;
         url.parse()
     }
 }
 
-fn check(path: &Path, metadata: &fs::Metadata) -> Result<(), StoreError> {
-    if !metadata.file_type().is_file() {
-        let why = io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file");
-        return Err(StoreError::io("read", path, why));
-    }
-    let mode = metadata.permissions().mode() & 0o7777;
-    // systemd hands credentials to services as root:root 0440, where the group's bit is the mask of an access control list.
-    let is_systemd_credential = metadata.uid() == 0 && metadata.gid() == 0 && mode == 0o440;
-    if mode & 0o077 != 0 && !is_systemd_credential {
-        return Err(StoreError::DatabaseFilePermissions {
-            path: path.to_owned(),
-            mode,
-        });
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+
     use super::*;
 
     #[test]

@@ -5,11 +5,11 @@ use otp_service::{Clock as _, SystemClock};
 use otp_store::{ClientRecord, ClientSource, Location, Store};
 
 use crate::{
+    clients::KDC_CLIENT,
     config::{Config, DEFAULT_FILE, KDC_PATIENCE},
     daemon::is_weakened,
     log,
     probe::{Availability, probe},
-    radius::KDC_CLIENT,
     transport::Transport,
     upstream::SHORTEST_GOOD,
 };

@@ -26,9 +26,9 @@ use tracing::{debug, info, warn};
 
 use crate::{
     activation::{Passed, PassedSocket},
+    clients::KDC_CLIENT,
     config::Config,
     probe::{explained, or_ipv4},
-    radius::KDC_CLIENT,
     transport::Transport,
 };
 

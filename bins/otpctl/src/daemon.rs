@@ -3,14 +3,24 @@
 use std::{
     io::{self, Read as _, Write as _},
     os::unix::net::UnixStream,
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
 use crate::{Exit, failure::Failure};
 
-/// Where the daemon is asked unless it was configured otherwise.
-pub(crate) const SOCKET: &str = "/run/otp-radiusd/admin.socket";
+// No documentation comment: it would take the place of that of the command.
+#[derive(Debug, clap::Args)]
+pub(crate) struct AdminSocket {
+    /// The daemon's `admin_socket`.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "OTP_RADIUSD_ADMIN_SOCKET",
+        default_value = "/run/otp-radiusd/admin.socket"
+    )]
+    socket: PathBuf,
+}
 
 /// What to do where something else answers.
 pub(crate) const OTHER_PROGRAM: &str = "another program answers at this socket; name the daemon's with --socket (`admin_socket` in its configuration)";
@@ -28,14 +38,16 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
 }
 
-/// Asks for something to be done.
-pub(crate) fn post(socket: &Path, path: &str) -> Result<Answer, Failure> {
-    request(socket, "POST", path)
-}
+impl AdminSocket {
+    /// Asks for something to be done.
+    pub(crate) fn post(&self, path: &str) -> Result<Answer, Failure> {
+        request(&self.socket, "POST", path)
+    }
 
-/// Asks for something to be told.
-pub(crate) fn get(socket: &Path, path: &str) -> Result<Answer, Failure> {
-    request(socket, "GET", path)
+    /// Asks for something to be told.
+    pub(crate) fn get(&self, path: &str) -> Result<Answer, Failure> {
+        request(&self.socket, "GET", path)
+    }
 }
 
 fn request(socket: &Path, method: &str, path: &str) -> Result<Answer, Failure> {

@@ -1,14 +1,12 @@
 //! `otpctl reload`.
 
-use std::path::PathBuf;
-
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
     Exit,
     context::Context,
-    daemon::{self, Answer},
+    daemon::{self, AdminSocket, Answer},
     failure::Failure,
 };
 
@@ -23,14 +21,8 @@ the file cannot be used, 6 if no daemon can be reached. In all cases but the fir
 Root and the daemon's user may do this. Without the socket there is the signal: systemctl kill --signal=HUP --kill-whom=main
 otp-radiusd; its outcome is in the log alone.")]
 pub(crate) struct Reload {
-    /// The daemon's `admin_socket`.
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "OTP_RADIUSD_ADMIN_SOCKET",
-        default_value = daemon::SOCKET
-    )]
-    socket: PathBuf,
+    #[command(flatten)]
+    daemon: AdminSocket,
 }
 
 /// What the daemon says: one of the two.
@@ -51,7 +43,7 @@ struct Refusal {
 
 impl Reload {
     pub(crate) fn run(&self, context: &mut Context) -> Result<Exit, Failure> {
-        let Answer { status, body } = daemon::post(&self.socket, "/reload")?;
+        let Answer { status, body } = self.daemon.post("/reload")?;
         let outcome: Outcome = serde_json::from_slice(&body)
             .map_err(|error| Failure::new(Exit::Io, error).with_remedy(daemon::OTHER_PROGRAM))?;
         if let Some(refusal) = outcome.error {

@@ -1,14 +1,12 @@
 //! `otpctl upstream`.
 
-use std::path::PathBuf;
-
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
     Exit,
     context::Context,
-    daemon::{self, Answer},
+    daemon::{self, AdminSocket, Answer},
     failure::Failure,
     text,
 };
@@ -34,14 +32,8 @@ impl Command {
 The exit status is 0 if a server of each upstream answers, 1 if there is one of which none does, 6 if no daemon can be reached.
 Root and the daemon's user may do this.")]
 pub(crate) struct List {
-    /// The daemon's `admin_socket`.
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "OTP_RADIUSD_ADMIN_SOCKET",
-        default_value = daemon::SOCKET
-    )]
-    socket: PathBuf,
+    #[command(flatten)]
+    daemon: AdminSocket,
 }
 
 #[derive(Deserialize)]
@@ -91,7 +83,7 @@ impl List {
     fn run(&self, context: &mut Context) -> Result<Exit, Failure> {
         let foreign =
             |error: serde_json::Error| Failure::new(Exit::Io, error).with_remedy(daemon::OTHER_PROGRAM);
-        let Answer { body, .. } = daemon::get(&self.socket, "/upstreams")?;
+        let Answer { body, .. } = self.daemon.get("/upstreams")?;
         let value: Value = serde_json::from_slice(&body).map_err(foreign)?;
         let told = Told::deserialize(&value).map_err(foreign)?;
         let rows = told.upstreams.iter().flat_map(|upstream| {

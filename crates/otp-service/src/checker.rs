@@ -1,4 +1,4 @@
-//! Where passwords are checked: off the runtime's threads, a bounded number at once, behind a queue with an end.
+//! Where passwords are checked: on threads that give way to all others, a bounded number at once, behind a queue with an end.
 
 use std::{
     num::NonZeroUsize,
@@ -13,7 +13,7 @@ use otp_validation::PasswordHash;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
-use crate::{Clock, pace::Pace};
+use crate::{Clock, pace::Pace, threads::Threads};
 
 /// Compares a password with a stored hash, and takes its time.
 pub(crate) type Verify = fn(&[u8], &PasswordHash) -> bool;
@@ -45,19 +45,21 @@ enum Place {
 struct Pool {
     at_once: NonZeroUsize,
     permits: Arc<Semaphore>,
+    threads: Arc<Threads>,
     queued: Arc<AtomicU32>,
     pace: Arc<Pace>,
     clock: Arc<dyn Clock>,
 }
 
 impl Checker {
-    /// On the blocking pool, at most `at_once` at a time, so that traffic without passwords keeps the other cores.
+    /// On threads of its own, at most `at_once` at a time.
     pub(crate) fn pool(verify: Verify, at_once: NonZeroUsize, clock: Arc<dyn Clock>) -> Self {
         Self {
             verify,
             place: Place::Pool(Pool {
                 at_once,
                 permits: Arc::new(Semaphore::new(at_once.get())),
+                threads: Arc::new(Threads::new(at_once)),
                 queued: Arc::default(),
                 pace: Arc::new(Pace::new(ASSUMED)),
                 clock,
@@ -105,7 +107,7 @@ impl Checker {
         let permit = permit.map_err(|_closed| Busy)?;
         pool.ends_in_time(1, deadline)?;
         let (clock, pace) = (Arc::clone(&pool.clock), Arc::clone(&pool.pace));
-        let check = tokio::task::spawn_blocking(move || {
+        let is_right = pool.threads.run(move || {
             // These live as long as the work, even if nobody waits for it any more.
             let _held = (permit, queued);
             let began = clock.elapsed();
@@ -113,7 +115,7 @@ impl Checker {
             pace.saw(clock.elapsed().saturating_sub(began));
             is_right
         });
-        Ok(check.await.unwrap_or(false))
+        Ok(is_right.await.unwrap_or(false))
     }
 }
 

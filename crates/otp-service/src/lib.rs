@@ -27,6 +27,7 @@ mod request;
 mod service;
 #[cfg(test)]
 mod testing;
+mod threads;
 mod trail;
 mod turns;
 mod watch;

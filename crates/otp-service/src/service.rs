@@ -36,12 +36,11 @@ pub struct Service<S = Store> {
 }
 
 impl<S: AccountStore> Service<S> {
-    /// A service on `store` that reads the time from `clock`. It checks passwords on all cores but one, which is left to
-    /// requests without them.
+    /// A service on `store` that reads the time from `clock`. It checks passwords on all cores, in threads that give way to
+    /// those of requests without them.
     pub fn new(store: S, clock: Arc<dyn Clock>) -> Self {
-        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let but_one = NonZeroUsize::new(cores.saturating_sub(1)).unwrap_or(NonZeroUsize::MIN);
-        let checker = Checker::pool(password::verify, but_one, Arc::clone(&clock));
+        let cores = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let checker = Checker::pool(password::verify, cores, Arc::clone(&clock));
         Self::with_checker(store, clock, checker)
     }
 

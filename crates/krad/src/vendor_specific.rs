@@ -10,7 +10,7 @@ use nom::{
     number::complete::{be_u8, be_u16, be_u32},
 };
 
-use crate::{AttributeType, EncodeError};
+use crate::{Attribute, AttributeType, EncodeError};
 
 /// Private Enterprise Number of a vendor, from the registry of IANA ("SMI Network Management Private Enterprise
 /// Codes").
@@ -159,6 +159,32 @@ impl<'a> VendorSpecific<'a> {
                 length,
             }),
         }
+    }
+}
+
+impl<'a> Attribute<'a> {
+    /// The values in the attribute: of Vendor-Specific those of the vendor's attributes, each with the vendor and its type, if they are
+    /// laid out as RFC 2865 §5.26 recommends; else the one value that there is.
+    ///
+    /// ```
+    /// use krad::{Attribute, AttributeType, VendorId};
+    ///
+    /// let value = [0, 0, 0, 9, 1, 3, b'a', 2, 3, b'b'];
+    /// let cisco = Attribute { kind: AttributeType::VENDOR_SPECIFIC, value: &value };
+    /// assert!(cisco.values().eq([(Some((VendorId(9), 1)), &b"a"[..]), (Some((VendorId(9), 2)), b"b")]));
+    /// let class = Attribute { kind: AttributeType::CLASS, value: b"a" };
+    /// assert!(class.values().eq([(None, &b"a"[..])]));
+    /// ```
+    pub fn values(self) -> impl Iterator<Item = (Option<(VendorId, u32)>, &'a [u8])> {
+        let vendors = (self.kind == AttributeType::VENDOR_SPECIFIC)
+            .then(|| VendorSpecific::decode(self.value))
+            .flatten();
+        let vendors = vendors.and_then(|inner| {
+            let attributes = inner.attributes(VendorFormat::default())?;
+            Some(attributes.map(move |one| (Some((inner.vendor, one.kind)), one.value)))
+        });
+        let whole = vendors.is_none().then_some((None, self.value));
+        vendors.into_iter().flatten().chain(whole)
     }
 }
 

@@ -11,7 +11,7 @@ use otp_store::{
     AccountStore, ClientRecord, Commit, Digests, Freshness, Record, Snapshot, Source, StoreError,
     model::{Cache, Model},
 };
-use otp_validation::{Account, AccountVersion, Decision, Effect, UnixTime, UserId, UserName};
+use otp_validation::{Account, AccountVersion, Decision, Effect, ReplyRules, UnixTime, UserId, UserName};
 use rand::{RngExt as _, rngs::StdRng};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -290,6 +290,10 @@ impl AccountStore for SimStore {
 
     async fn forget_acceptances(&self) -> Result<(), StoreError> {
         self.read(|disk| disk.model.forget_acceptances()).await
+    }
+
+    fn reply_rules(&self) -> ReplyRules {
+        ReplyRules::none()
     }
 
     async fn clients_at(&self, address: IpAddr) -> Result<Vec<Arc<ClientRecord>>, StoreError> {

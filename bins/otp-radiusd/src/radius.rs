@@ -12,7 +12,7 @@ use krad::{AttributeType, Code, Request as Packet, radius11::Version};
 use krad_tokio::{AccessRequest, Answer, ClientTerms, Discard, Peer, Proof, RadiusService};
 use otp_service::{ChapResponse, Credential, Forwarded, Origin, Outcome, Request, Service};
 use otp_store::{AccountStore, ClientRecord, Source, Store, UpstreamAnswer};
-use otp_validation::{Channel, Client, ClientId, PacketDigest, Reason};
+use otp_validation::{Channel, Client, ClientId, PacketDigest, Reason, ReplyRules};
 use subtle::Choice;
 use tokio::time::Instant;
 use tracing::error;
@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     clients::{Clients, KDC_CLIENT, RadiusClient, Treatment},
-    reply::{accept, forwarded},
+    reply::{Sources, accept, forwarded},
     report::{Decided, Discards, Reporter},
     tls::CertificateRules,
     upstream::{Arrived, Told, Upstreams},
@@ -361,8 +361,21 @@ impl<R: Reporter, S: AccountStore> RadiusService for Radius<R, S> {
             outcome: &outcome,
             elapsed: waited(&request),
         });
+        let rules = match outcome.answer {
+            otp_service::Answer::Accept(_) | otp_service::Answer::Upstream(UpstreamAnswer::Accept) => {
+                self.service.store().reply_rules()
+            }
+            _ => ReplyRules::none(),
+        };
+        let sources = Sources {
+            users: &outcome.reply,
+            user: outcome.user.as_ref(),
+            rules: &rules,
+            clients: client.reply(),
+            client: client.name(),
+        };
         match outcome.answer {
-            otp_service::Answer::Accept(_durable) => accept(&request, client.reply(), &outcome.reply),
+            otp_service::Answer::Accept(_durable) => accept(&request, sources),
             // As late as a refusal that it may hide.
             otp_service::Answer::Challenge(challenge) => Answer::challenge(challenge.state)
                 .with(AttributeType::REPLY_MESSAGE, challenge.prompt)
@@ -373,7 +386,7 @@ impl<R: Reporter, S: AccountStore> RadiusService for Radius<R, S> {
             otp_service::Answer::Upstream(answer) => {
                 let told = told.unwrap_or_else(|| Told::refusal(outcome.reason));
                 let is_own = answer == UpstreamAnswer::Reject && outcome.reason != Reason::UpstreamRejected;
-                match forwarded(&request, client.reply(), &outcome.reply, &told) {
+                match forwarded(&request, sources, &told) {
                     Some(answer) if is_own => answer.not_before(client.reject_delay()),
                     Some(answer) => answer,
                     None => Answer::reject(),

@@ -8,8 +8,8 @@ use serde_json::json;
 use crate::{
     Exit,
     commands::{
-        audit, auth, backup, client, db, generate, init, kdc, key, reload, restore, token, upstream, user,
-        why,
+        audit, auth, backup, client, db, generate, init, kdc, key, reload, restore, rule, token, upstream,
+        user, why,
     },
     context::Context,
     failure::Failure,
@@ -146,6 +146,8 @@ pub(crate) enum Command {
     Token(token::Command),
     #[command(subcommand)]
     Client(client::Command),
+    #[command(subcommand)]
+    Rule(rule::Command),
     Auth(auth::Auth),
     Audit(audit::Audit),
     Why(why::Why),
@@ -171,6 +173,7 @@ impl Command {
             Self::User(command) => command.run(context),
             Self::Token(command) => command.run(context),
             Self::Client(command) => command.run(context),
+            Self::Rule(command) => command.run(context),
             Self::Auth(command) => command.run(context),
             Self::Audit(command) => command.run(context),
             Self::Why(command) => command.run(context),

@@ -3,6 +3,7 @@
 
 mod cli;
 mod commands;
+mod conditions;
 mod context;
 pub mod csv_import;
 mod daemon;

@@ -1,6 +1,6 @@
-//! Options that change what every Access-Accept carries, of a user's and of a client's.
+//! Options that change what an Access-Accept carries, of a user's, a rule's and a client's.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use krad::{
     Attribute, AttributeType, Occurrence,
@@ -16,13 +16,13 @@ use crate::{failure::Failure, text};
 pub(crate) struct ReplyOptions {
     /// Add an attribute to every Access-Accept, in the place of those of this name: NAME=VALUE, or NAME:TAG=VALUE for a tunnel's.
     /// Give the option again for more.
-    #[arg(long, group = "change", value_name = "NAME=VALUE")]
+    #[arg(long, groups = ["change", "named"], value_name = "NAME=VALUE")]
     reply: Vec<String>,
     /// Remove an attribute from every Access-Accept; without TAG, whatever tag it has.
     #[arg(long, group = "change", value_name = "NAME[:TAG]")]
     no_reply: Vec<String>,
-    /// Take more names for --reply from a dictionary in the format of FreeRADIUS.
-    #[arg(long, value_name = "FILE", requires = "reply")]
+    /// Take more names of attributes from a dictionary in the format of FreeRADIUS.
+    #[arg(long, value_name = "FILE", requires = "named")]
     dictionary: Option<PathBuf>,
 }
 
@@ -39,14 +39,23 @@ impl ReplyOptions {
         self.reply.is_empty() && self.no_reply.is_empty()
     }
 
+    /// Those of an object that has no attributes yet.
+    pub(crate) fn new(reply: Vec<String>, dictionary: Option<PathBuf>) -> Self {
+        Self {
+            reply,
+            no_reply: Vec::new(),
+            dictionary,
+        }
+    }
+
+    /// The names that there are.
+    pub(crate) fn names(&self) -> Result<Dictionary, Failure> {
+        dictionary(self.dictionary.as_deref())
+    }
+
     /// Checks the options against what `present` has, which belongs to `owner`, before anything is changed.
     pub(crate) fn changes(&self, owner: &str, present: &ReplyAttributes) -> Result<ReplyChanges, Failure> {
-        let mut dictionary = Dictionary::core().clone();
-        if let Some(file) = &self.dictionary {
-            dictionary
-                .include(file, &DictionaryFiles)
-                .map_err(Failure::data)?;
-        }
+        let dictionary = self.names()?;
         let mut changes = ReplyChanges::default();
         for text in &self.reply {
             let (attribute, occurrence) = parse(&dictionary, text)?;
@@ -69,6 +78,17 @@ impl ReplyOptions {
         changes.applied_to(present).map_err(Failure::data)?;
         Ok(changes)
     }
+}
+
+/// The names of attributes, with those of `file`.
+pub(crate) fn dictionary(file: Option<&Path>) -> Result<Dictionary, Failure> {
+    let mut dictionary = Dictionary::core().clone();
+    if let Some(file) = file {
+        dictionary
+            .include(file, &DictionaryFiles)
+            .map_err(Failure::data)?;
+    }
+    Ok(dictionary)
 }
 
 impl ReplyChanges {
@@ -95,8 +115,11 @@ fn is_called(attribute: &ReplyAttribute, name: &str) -> bool {
     attribute.name.eq_ignore_ascii_case(name) || untagged.is_some_and(|own| own.eq_ignore_ascii_case(name))
 }
 
-/// Reads `NAME=VALUE`: the attribute, and how often it may occur under its name.
-fn parse(dictionary: &Dictionary, written: &str) -> Result<(ReplyAttribute, Occurrence), Failure> {
+/// Reads `NAME=VALUE`: the attribute, and the value as it was written.
+pub(crate) fn encoded<'d, 'w>(
+    dictionary: &'d Dictionary,
+    written: &'w str,
+) -> Result<(EncodedAttribute<'d>, &'w str), Failure> {
     let Some((name, value)) = written.split_once('=') else {
         let cause = format!("{written:?} is not NAME=VALUE, such as Session-Timeout=3600");
         return Err(Failure::usage(cause));
@@ -108,13 +131,24 @@ fn parse(dictionary: &Dictionary, written: &str) -> Result<(ReplyAttribute, Occu
         ),
         other => Failure::data(other),
     })?;
+    Ok((encoded, value))
+}
+
+/// Its name as dictionaries spell it, with the tag of a tunnel.
+pub(crate) fn full_name(encoded: &EncodedAttribute<'_>) -> String {
+    match encoded.tag {
+        Some(tag) => format!("{}:{}", encoded.definition.name, tag.get()),
+        None => encoded.definition.name.clone(),
+    }
+}
+
+/// Reads `NAME=VALUE`: the attribute, and how often it may occur under its name.
+fn parse(dictionary: &Dictionary, written: &str) -> Result<(ReplyAttribute, Occurrence), Failure> {
+    let (encoded, value) = encoded(dictionary, written)?;
     let occurrence = occurrence(&encoded)?;
     let is_vendors = encoded.kind == AttributeType::VENDOR_SPECIFIC;
     let attribute = ReplyAttribute {
-        name: match encoded.tag {
-            Some(tag) => format!("{}:{}", encoded.definition.name, tag.get()),
-            None => encoded.definition.name.clone(),
-        },
+        name: full_name(&encoded),
         text: shown(dictionary, &encoded, value),
         kind: encoded.kind.0,
         // What of a vendor's attributes may occur twice, no table says; a user's own are for this user.
@@ -148,7 +182,7 @@ fn occurrence(encoded: &EncodedAttribute<'_>) -> Result<Occurrence, Failure> {
 }
 
 /// Text as it was written, anything else in the form of its type.
-fn shown(dictionary: &Dictionary, encoded: &EncodedAttribute<'_>, written: &str) -> String {
+pub(crate) fn shown(dictionary: &Dictionary, encoded: &EncodedAttribute<'_>, written: &str) -> String {
     if matches!(
         encoded.definition.data_type,
         DataType::String | DataType::Octets | DataType::Abinary
@@ -174,12 +208,15 @@ pub(crate) struct ReplyView {
 }
 
 impl ReplyView {
-    pub(crate) fn all<'a>(attributes: impl IntoIterator<Item = &'a ReplyAttribute>) -> Vec<Self> {
-        let view = |attribute: &ReplyAttribute| Self {
+    pub(crate) fn new(attribute: &ReplyAttribute) -> Self {
+        Self {
             attribute: attribute.name.clone(),
             value: attribute.text.clone(),
-        };
-        attributes.into_iter().map(view).collect()
+        }
+    }
+
+    pub(crate) fn all<'a>(attributes: impl IntoIterator<Item = &'a ReplyAttribute>) -> Vec<Self> {
+        attributes.into_iter().map(Self::new).collect()
     }
 
     /// `Session-Timeout = 3600`.

@@ -1,7 +1,7 @@
 //! What `--json` shows of the store's records. Field names are part of the interface.
 
-use otp_store::{ClientRecord, ClientSource, MessageAuthenticatorRule, TokenRecord, UserRecord};
-use otp_validation::{Factor, Grammar, Lockouts, TokenMode, TokenStatus, UnixTime};
+use otp_store::{ClientRecord, ClientSource, MessageAuthenticatorRule, RuleRecord, TokenRecord, UserRecord};
+use otp_validation::{Conditions, Factor, Grammar, Lockouts, NamePattern, TokenMode, TokenStatus, UnixTime};
 use serde::Serialize;
 
 use crate::{reply::ReplyView, utc};
@@ -275,6 +275,64 @@ impl ClientView {
     }
 
     /// One word for whether it may ask.
+    pub(crate) fn state(&self) -> &'static str {
+        if self.enabled { "enabled" } else { "disabled" }
+    }
+}
+
+/// A rule.
+#[derive(Debug, Serialize)]
+pub(crate) struct RuleView {
+    pub(crate) name: String,
+    /// Lower ones come first.
+    pub(crate) order: u32,
+    pub(crate) enabled: bool,
+    /// Patterns of names; empty for whatever it is.
+    clients: Vec<String>,
+    realms: Vec<String>,
+    users: Vec<String>,
+    /// Of the request.
+    attributes: Vec<ConditionView>,
+    /// What the acceptances carry.
+    pub(crate) reply: Vec<ReplyView>,
+    pub(crate) created_at: u64,
+}
+
+/// What an attribute of a request has to be.
+#[derive(Debug, Serialize)]
+struct ConditionView {
+    attribute: String,
+    value: String,
+}
+
+impl RuleView {
+    pub(crate) fn new(rule: &RuleRecord) -> Self {
+        let settings = &rule.settings;
+        let Conditions {
+            clients,
+            realms,
+            users,
+            attributes,
+        } = &settings.conditions;
+        let texts = |patterns: &[NamePattern]| patterns.iter().map(ToString::to_string).collect();
+        let attributes = attributes.iter().map(|condition| ConditionView {
+            attribute: condition.name.clone(),
+            value: condition.text.clone(),
+        });
+        Self {
+            name: rule.name.clone(),
+            order: settings.order,
+            enabled: settings.enabled,
+            clients: texts(clients),
+            realms: texts(realms),
+            users: texts(users),
+            attributes: attributes.collect(),
+            reply: ReplyView::all(settings.reply.iter()),
+            created_at: rule.created_at.0,
+        }
+    }
+
+    /// One word for whether it is looked at.
     pub(crate) fn state(&self) -> &'static str {
         if self.enabled { "enabled" } else { "disabled" }
     }

@@ -15,7 +15,8 @@ use otp_store::{
     model::Model,
 };
 use otp_validation::{
-    Account, Client, ClientId, Decision, PacketDigest, PasswordHash, TokenMode, UnixTime, UserName,
+    Account, Client, ClientId, Decision, PacketDigest, PasswordHash, ReplyRules, TokenMode, UnixTime,
+    UserName,
 };
 
 use crate::{Clock, Origin, Outcome, Request, Service};
@@ -107,6 +108,10 @@ impl AccountStore for ModelStore {
 
     async fn client_for(&self, source: &Source) -> Result<Option<Arc<ClientRecord>>, StoreError> {
         Ok(self.model().client_for(source))
+    }
+
+    fn reply_rules(&self) -> ReplyRules {
+        ReplyRules::none()
     }
 }
 

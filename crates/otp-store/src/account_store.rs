@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use otp_validation::{Account, Decision, UnixTime, UserName};
+use otp_validation::{Account, Decision, ReplyRules, UnixTime, UserName};
 
 use tokio::time::Instant;
 
@@ -32,7 +32,7 @@ pub enum Freshness {
     Fresh,
 }
 
-/// What validation needs of a store: snapshots, commits, and the clients that may ask.
+/// What validation needs of a store: snapshots, commits, the clients that may ask, and the rules for what they are told.
 ///
 /// A cheap handle; its clones are the same store. Every method may wait; dropping its future abandons the wait. Only
 /// [`Commit::Accepted`] gives the right to accept, so whoever implements this gets it from a store that commits.
@@ -84,6 +84,9 @@ pub trait AccountStore: Clone + Send + Sync + 'static {
         &self,
         address: IpAddr,
     ) -> impl Future<Output = Result<Vec<Arc<ClientRecord>>, StoreError>> + Send;
+
+    /// As [`Store::reply_rules`], as of when a client was last looked up: what is asked with every acceptance waits for nothing.
+    fn reply_rules(&self) -> ReplyRules;
 }
 
 /// Whatever may have to wait for the disk runs on the blocking pool: the runtime's threads must not wait.
@@ -160,6 +163,10 @@ impl AccountStore for Store {
     async fn clients_at(&self, address: IpAddr) -> Result<Vec<Arc<ClientRecord>>, StoreError> {
         self.off_runtime(move |store| Self::clients_at(store, address))
             .await
+    }
+
+    fn reply_rules(&self) -> ReplyRules {
+        self.known_reply_rules()
     }
 }
 

@@ -280,8 +280,8 @@ pub(crate) fn changed(transaction: Sql<'_>, name: &str, rows: u64) -> Result<(),
     move_epoch(transaction)
 }
 
-/// Tells every process that what it knows about clients is out of date.
-fn move_epoch(transaction: Sql<'_>) -> Result<(), Fault> {
+/// Tells every process that what it knows about clients and rules is out of date.
+pub(crate) fn move_epoch(transaction: Sql<'_>) -> Result<(), Fault> {
     transaction.execute("UPDATE meta SET client_epoch = client_epoch + 1", values![])?;
     Ok(())
 }

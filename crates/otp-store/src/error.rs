@@ -332,6 +332,8 @@ pub enum Kind {
     Client,
     /// A client's network.
     Network,
+    /// A rule.
+    Rule,
     /// The key of the digests that the store keeps.
     IndexKey,
 }
@@ -344,6 +346,7 @@ impl fmt::Display for Kind {
             Self::Token => "token",
             Self::Client => "client",
             Self::Network => "client of network",
+            Self::Rule => "rule",
             Self::IndexKey => "index key of",
         })
     }

@@ -12,6 +12,7 @@
 //! | [`NewUser`], [`UserRecord`] | users |
 //! | [`NewToken`], [`TokenRecord`], [`MissingUsers`] | tokens |
 //! | [`NewClient`], [`ClientRecord`], [`ClientSource`], [`ClientSecret`], [`OldSecret`], [`ClientSettings`], [`MessageAuthenticatorRule`], [`Source`] | who may ask, and how they are found |
+//! | [`NewRule`], [`RuleRecord`], [`RuleSettings`] | what acceptances of logins of a kind carry |
 //! | [`ClientUsage`], [`UsageReport`], [`Seen`] | what has come from clients |
 //! | [`DatabaseStatus`], [`DatabaseEngine`], [`Replication`], [`Standby`] | what keeps the rows, and how well |
 //! | [`AccountStore`], [`Snapshot`], [`Freshness`] | what a service asks of a store: of this one, or of another |
@@ -57,6 +58,8 @@ mod queue;
 mod reply;
 mod rotation;
 mod route;
+mod rule;
+mod rule_conditions;
 mod seal;
 mod secret_file;
 mod sql;
@@ -87,6 +90,7 @@ pub use paths::Paths;
 pub use postgres::Postgres;
 pub use rotation::{KeyStatus, Rotation, RotationProgress};
 pub use route::Source;
+pub use rule::{MAX_RULES, NewRule, RuleRecord, RuleSettings};
 pub use seal::KeyId;
 pub use secret_file::{SecretFileError, read_secret_file};
 pub use state::{Ask, Basis};

@@ -1,4 +1,4 @@
-//! Attributes of acceptances: how they are stored with users and clients, and their administration.
+//! Attributes of acceptances: how they are stored with users, rules and clients, and their administration.
 
 use otp_validation::{ReplyAttribute, ReplyAttributes, ReplyError, UserName};
 
@@ -29,15 +29,21 @@ pub(crate) fn encode(attributes: &ReplyAttributes) -> Result<Option<Vec<u8>>, St
             attribute.text.as_bytes(),
             attribute.value.as_slice(),
         ] {
-            let length = u16::try_from(part.len()).map_err(|_| StoreError::Invalid {
-                what: "an attribute of a reply",
-                why: "has a name or a value that is too long",
-            })?;
-            octets.extend(length.to_be_bytes());
-            octets.extend(part);
+            push_part(&mut octets, part)?;
         }
     }
     Ok(Some(octets))
+}
+
+/// Appends a part behind its length.
+pub(crate) fn push_part(octets: &mut Vec<u8>, part: &[u8]) -> Result<(), StoreError> {
+    let length = u16::try_from(part.len()).map_err(|_| StoreError::Invalid {
+        what: "an attribute",
+        why: "has a name or a value that is too long",
+    })?;
+    octets.extend(length.to_be_bytes());
+    octets.extend(part);
+    Ok(())
 }
 
 /// What [`encode`] has written.
@@ -70,18 +76,20 @@ fn attribute(rest: &mut &[u8]) -> Option<ReplyAttribute> {
     })
 }
 
-fn text(rest: &mut &[u8]) -> Option<String> {
+/// A part that is text.
+pub(crate) fn text(rest: &mut &[u8]) -> Option<String> {
     String::from_utf8(part(rest)?.to_vec()).ok()
 }
 
-fn part<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+/// What [`push_part`] has written.
+pub(crate) fn part<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let (length, after) = rest.split_first_chunk()?;
     let (part, after) = after.split_at_checked(u16::from_be_bytes(*length).into())?;
     *rest = after;
     Some(part)
 }
 
-/// The attributes of the user or client in `row`.
+/// The attributes of the user, rule or client in `row`.
 pub(crate) fn read(row: &Row<'_>) -> Result<ReplyAttributes, Fault> {
     match row.get::<Option<Vec<u8>>>("reply_attributes")? {
         None => Ok(ReplyAttributes::default()),
@@ -161,7 +169,7 @@ impl Store {
     }
 
     /// Records what was added and what was taken away, each by itself: a record has room for one value.
-    fn log_reply<'a>(
+    pub(crate) fn log_reply<'a>(
         &self,
         transaction: Sql<'_>,
         before: &ReplyAttributes,

@@ -1,4 +1,4 @@
-//! From the source of a packet to its client: a table in memory, as of one epoch.
+//! From the source of a packet to its client, and to the rules for its answer: a table in memory, as of one epoch.
 
 use std::{
     collections::HashMap,
@@ -8,6 +8,7 @@ use std::{
 };
 
 use ipnet::IpNet;
+use otp_validation::ReplyRules;
 use tokio::time::Instant;
 
 use crate::{
@@ -15,6 +16,7 @@ use crate::{
     client::{canonical_address, each, read_record},
     client_secret::open,
     error::Fault,
+    rule,
     sql::{Sql, values},
     store::Secrets,
 };
@@ -33,7 +35,7 @@ pub enum Source {
 impl Store {
     /// The client that sends from `source`, with its secret; `None` if there is none, in which case the packet is discarded.
     ///
-    /// What another process changes is seen by the next call: it asks the database for one number and reads the clients anew
+    /// What another process changes is seen by the next call: it asks the database for one number and reads clients and rules anew
     /// when that has moved. (As an [`AccountStore`](crate::AccountStore), the store does not ask again for 20 milliseconds.)
     ///
     /// # Errors
@@ -64,6 +66,15 @@ impl Store {
         }
     }
 
+    /// The rules that hold, in their order.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`], or whatever keeps the store from reading.
+    pub fn reply_rules(&self) -> Result<ReplyRules, StoreError> {
+        Ok(self.routing_table()?.rules.clone())
+    }
+
     fn routing_table(&self) -> Result<Arc<Table>, StoreError> {
         self.read_sealed("finding a client", |transaction| {
             let epoch = epoch(transaction)?;
@@ -74,6 +85,13 @@ impl Store {
             self.routes().keep(&table);
             Ok(table)
         })
+    }
+
+    /// The rules as they were when a client was last looked up: nothing is asked of the database.
+    pub(crate) fn known_reply_rules(&self) -> ReplyRules {
+        let kept = self.routes().table.read().unwrap_or_else(PoisonError::into_inner);
+        kept.as_ref()
+            .map_or(ReplyRules::none(), |table| table.rules.clone())
     }
 
     /// As [`Store::client_for`], comparing the table with the database at moment `now`.
@@ -171,12 +189,14 @@ struct Table {
     networks: HashMap<IpNet, Neighbours>,
     /// Prefix lengths in use, longest first.
     prefixes: Vec<u8>,
+    rules: ReplyRules,
 }
 
 impl Table {
     fn load(transaction: Sql<'_>, epoch: i64, secrets: &Secrets) -> Result<Self, Fault> {
         let mut table = Self {
             epoch,
+            rules: rule::enabled(transaction)?,
             ..Self::default()
         };
         each(transaction, None, |row| {

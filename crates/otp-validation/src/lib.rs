@@ -12,7 +12,8 @@
 //! | [`destination`] → [`Destination`] | whether other servers decide, and which ([`Upstream`]) |
 //! | [`Effect`] | what must be durable before the answer leaves |
 //! | [`Reason`] | why; for logs and people, never for the wire |
-//! | [`ReplyAttributes`] | what an acceptance tells the client about the session |
+//! | [`ReplyAttributes`], [`merged`] | what an acceptance tells the client about the session |
+//! | [`ReplyRules`], [`Conditions`], [`Login`], [`Pattern`] | attributes for all logins of a kind |
 //! | [`Grammar`] | how a credential is composed of password and code |
 //! | [`decide_chap`], [`proven_code`] | the same for a login by CHAP |
 //! | [`UserName`] | the one normaliser of names |
@@ -31,8 +32,10 @@ mod forward;
 mod grammar;
 mod lockout;
 mod name;
+mod pattern;
 mod reason;
 mod reply;
+mod rule;
 
 pub use account::{
     Acceptance, Account, AccountVersion, Channel, Client, ClientId, CredentialDigest, PacketDigest,
@@ -53,5 +56,10 @@ pub use forward::{Destination, Upstream, UpstreamName, UpstreamNameError, destin
 pub use grammar::Grammar;
 pub use lockout::{Factor, Lockout, Lockouts};
 pub use name::{NameError, UserName};
+pub use pattern::Pattern;
 pub use reason::Reason;
-pub use reply::{MAX_REPLY_OCTETS, ReplyAttribute, ReplyAttributes, ReplyError};
+pub use reply::{MAX_REPLY_OCTETS, ReplyAttribute, ReplyAttributes, ReplyError, merged};
+pub use rule::{
+    AttributeCondition, Conditions, Login, NamePattern, PatternError, ReplyRule, ReplyRules,
+    RequestAttribute, VendorAttribute,
+};

@@ -3,10 +3,10 @@
 //! Whoever sets them knows the names; from then on an attribute is a type and octets, so that nothing depends on a dictionary
 //! when somebody logs in.
 
-use std::{fmt, sync::Arc};
+use std::{collections::HashMap, fmt, sync::Arc};
 
-/// The most octets that the attributes of one user or one client may take in a packet. A user's and a client's, with what a
-/// proxy wants echoed, fit into the 4096 of a packet (RFC 2865 §3).
+/// The most octets that the attributes of one user, one rule or one client may take in a packet. A user's and a client's, with what
+/// a proxy wants echoed, fit into the 4096 of a packet (RFC 2865 §3).
 pub const MAX_REPLY_OCTETS: usize = 1500;
 
 /// One attribute of an Access-Accept (RFC 2865 §5).
@@ -20,7 +20,7 @@ pub struct ReplyAttribute {
     pub kind: u8,
     /// Value in the packet: 1 to 253 octets.
     pub value: Vec<u8>,
-    /// Whether a user's takes the place of a client's of the same name. If not, both are sent.
+    /// Whether a user's takes the place of a rule's or a client's of the same name ([`merged`]). If not, all are sent.
     pub overrides: bool,
 }
 
@@ -38,7 +38,7 @@ impl fmt::Debug for ReplyAttribute {
     }
 }
 
-/// Why attributes are not those of a user or a client.
+/// Why attributes are not those of a user, a rule or a client.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReplyError {
@@ -50,7 +50,7 @@ pub enum ReplyError {
     TooLong(usize),
 }
 
-/// The attributes that a user or a client brings into every Access-Accept, in their order. None cost nothing, and copies are
+/// The attributes that a user, a rule or a client brings into an Access-Accept, in their order. None cost nothing, and copies are
 /// the same ones.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct ReplyAttributes(Option<Arc<[ReplyAttribute]>>);
@@ -92,15 +92,26 @@ impl ReplyAttributes {
     pub fn is_empty(&self) -> bool {
         self.0.is_none()
     }
+}
 
-    /// What an Access-Accept carries for a user with these attributes through a client with `clients`: the user's, then the
-    /// client's but for those that a user's of the same name takes the place of.
-    pub fn and_client<'a>(&'a self, clients: &'a Self) -> impl Iterator<Item = &'a ReplyAttribute> + Clone {
-        let others = clients
-            .iter()
-            .filter(|theirs| !(theirs.overrides && self.iter().any(|own| own.name == theirs.name)));
-        self.iter().chain(others)
+/// What an Access-Accept carries of the attributes of several sources, each with its source: those of the first, then those of the
+/// second but for what an earlier one takes the place of, and so on.
+///
+/// An attribute that [overrides](ReplyAttribute::overrides) counts where it is named first, with all the values that it has there.
+pub fn merged<'a, S: Copy>(
+    sources: impl IntoIterator<Item = (S, &'a ReplyAttributes)>,
+) -> Vec<(S, &'a ReplyAttribute)> {
+    let mut named_by = HashMap::new();
+    let mut all = Vec::new();
+    for (number, (source, attributes)) in sources.into_iter().enumerate() {
+        for attribute in attributes.iter() {
+            let first = *named_by.entry(attribute.name.as_str()).or_insert(number);
+            if first == number || !attribute.overrides {
+                all.push((source, attribute));
+            }
+        }
     }
+    all
 }
 
 /// Shows the names: values may tell of a person.
@@ -112,6 +123,8 @@ impl fmt::Debug for ReplyAttributes {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn attribute(name: &str, text: &str, overrides: bool) -> ReplyAttribute {
@@ -131,8 +144,15 @@ mod tests {
         ReplyAttributes::new(all.collect()).unwrap()
     }
 
+    fn sent(sources: &[&ReplyAttributes]) -> Vec<String> {
+        merged((0..).zip(sources.iter().copied()))
+            .iter()
+            .map(|(source, one)| format!("{source} {}={}", one.name, one.text))
+            .collect()
+    }
+
     #[test]
-    fn a_users_own_come_first_and_take_the_place_of_the_clients() {
+    fn earlier_sources_come_first_and_take_the_place_of_later_ones() {
         let user = attributes(&[
             ("Session-Timeout", "60", true),
             ("Class", "staff", false),
@@ -148,27 +168,79 @@ mod tests {
             ("Tunnel-Type:2", "VLAN", true),
             ("Cisco-AVPair", "c", true),
         ]);
-        let sent: Vec<_> = user
-            .and_client(&client)
-            .map(|one| format!("{}={}", one.name, one.text))
-            .collect();
         assert_eq!(
-            sent,
+            sent(&[&user, &client]),
             [
-                "Session-Timeout=60",
-                "Class=staff",
-                "Tunnel-Type:1=VLAN",
-                "Cisco-AVPair=a",
-                "Cisco-AVPair=b",
-                "Class=vpn",
-                "Idle-Timeout=300",
-                "Tunnel-Type:2=VLAN",
+                "0 Session-Timeout=60",
+                "0 Class=staff",
+                "0 Tunnel-Type:1=VLAN",
+                "0 Cisco-AVPair=a",
+                "0 Cisco-AVPair=b",
+                "1 Class=vpn",
+                "1 Idle-Timeout=300",
+                "1 Tunnel-Type:2=VLAN",
+            ]
+        );
+        let rule = attributes(&[
+            ("Idle-Timeout", "20", true),
+            ("Mikrotik-Group", "a", true),
+            ("Mikrotik-Group", "b", true),
+            ("Class", "rule", false),
+            ("Session-Timeout", "5", true),
+        ]);
+        assert_eq!(
+            sent(&[&user, &rule, &client, &rule]),
+            [
+                "0 Session-Timeout=60",
+                "0 Class=staff",
+                "0 Tunnel-Type:1=VLAN",
+                "0 Cisco-AVPair=a",
+                "0 Cisco-AVPair=b",
+                "1 Idle-Timeout=20",
+                "1 Mikrotik-Group=a",
+                "1 Mikrotik-Group=b",
+                "1 Class=rule",
+                "2 Class=vpn",
+                "2 Tunnel-Type:2=VLAN",
+                "3 Class=rule",
             ]
         );
         let none = ReplyAttributes::default();
-        assert_eq!(none.and_client(&client).count(), 6);
-        assert_eq!(user.and_client(&none).count(), 5);
-        assert_eq!(none.and_client(&none).count(), 0);
+        assert_eq!(sent(&[&none, &client]).len(), 6);
+        assert_eq!(sent(&[&user, &none]).len(), 5);
+        assert_eq!(sent(&[&none, &none]).len(), 0);
+    }
+
+    proptest! {
+        /// What is sent of a name is what its first source has, or all of it where it may occur several times; order is kept.
+        #[test]
+        fn one_source_speaks_for_each_name(
+            sources in prop::collection::vec(prop::collection::vec((0_usize..4, "[a-z]"), 0..5), 0..5)
+        ) {
+            const NAMES: [(&str, bool); 4] =
+                [("Class", false), ("Idle-Timeout", true), ("Tunnel-Type:1", true), ("Reply-Message", false)];
+            let sources: Vec<_> = sources
+                .iter()
+                .map(|source| {
+                    let of = |(name, text): &(usize, String)| attribute(NAMES[*name].0, text, NAMES[*name].1);
+                    ReplyAttributes::new(source.iter().map(of).collect()).unwrap()
+                })
+                .collect();
+            let all: Vec<(usize, &ReplyAttribute)> = sources
+                .iter()
+                .enumerate()
+                .flat_map(|(number, source)| source.iter().map(move |one| (number, one)))
+                .collect();
+            let expected: Vec<_> = all
+                .iter()
+                .filter(|(number, one)| {
+                    let first = all.iter().find(|(_, other)| other.name == one.name).unwrap().0;
+                    !one.overrides || first == *number
+                })
+                .copied()
+                .collect();
+            prop_assert_eq!(merged(sources.iter().enumerate()), expected);
+        }
     }
 
     #[test]

@@ -47,6 +47,7 @@ mod reload;
 mod reply;
 mod responder;
 mod rotation;
+mod rules;
 mod secrets;
 mod shared;
 mod small_disk;

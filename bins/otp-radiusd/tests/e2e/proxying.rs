@@ -171,6 +171,29 @@ fn users_and_realms_go_to_freeradius() {
             "{name}: {text}"
         );
     }
+    // Those of rules likewise; of a user whom only the upstream knows, by the name that came in.
+    for (name, user, reply) in [
+        ("bobs", "bob@*", "Idle-Timeout=7"),
+        ("roberts", "robert", "Class=x"),
+    ] {
+        let add = ["rule", "add", name, "--user", user, "--reply", reply];
+        proxy.system.otpctl(&add, "");
+    }
+    let (_, text) = proxy.ask("bob@example.org", "bobs-password");
+    assert!(
+        text.contains("Idle-Timeout = 7") && !text.contains("Class = 0x78"),
+        "{text}"
+    );
+    let (_, text) = proxy.ask("robert", "bobs-password");
+    assert!(
+        text.contains("Idle-Timeout = 5") && text.contains("Class = 0x78"),
+        "{text}"
+    );
+    let (_, text) = proxy.ask("robert", "wrong");
+    assert!(
+        !text.split("Received").nth(1).unwrap().contains("Class"),
+        "{text}"
+    );
 
     // Who is disabled here is refused here, and nobody else is asked.
     let before = upstream.requests();

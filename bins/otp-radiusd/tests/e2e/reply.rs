@@ -23,7 +23,8 @@ const VLAN: [&str; 6] = [
     "Tunnel-Private-Group-ID:1=20",
 ];
 
-fn lines(text: &str) -> Vec<String> {
+/// The attributes of the answer that `radclient` has shown.
+pub fn lines(text: &str) -> Vec<String> {
     let reply = text.split("Received Access-").nth(1).unwrap_or_default();
     let lines = reply.lines().skip(1).map(str::trim);
     let of_interest = lines.filter(|line| line.contains(" = ") && !line.starts_with("Message-Authenticator"));
@@ -113,7 +114,7 @@ fn radclient_reads_by_name_what_otpctl_has_set() {
 }
 
 /// The attributes of the reply to `octets`, as types and values.
-fn reply(server: SocketAddr, socket: &UdpSocket, request: &krad::PendingRequest) -> Vec<(u8, Vec<u8>)> {
+pub fn reply(server: SocketAddr, socket: &UdpSocket, request: &krad::PendingRequest) -> Vec<(u8, Vec<u8>)> {
     socket.send_to(request.octets(), server).unwrap();
     let mut buffer = [0; 4096];
     let (length, _) = uninterrupted(|| socket.recv_from(&mut buffer)).expect("an answer");

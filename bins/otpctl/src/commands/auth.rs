@@ -1,19 +1,24 @@
 //! `otpctl auth`.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use krad::{MAX_PACKET_LENGTH, MIN_PACKET_LENGTH};
 use otp_service::{Answer, Origin, Request, Service};
 use otp_store::ClientSource;
-use otp_validation::{Grammar, PacketDigest, Reason, can_be_asked};
+use otp_validation::{
+    Grammar, Login, PacketDigest, Reason, ReplyAttributes, ReplyRules, UserName, can_be_asked, merged,
+};
 use rand::Rng;
+use serde::Serialize;
 use serde_json::json;
 
 use super::client;
 use crate::{
     Echo, Exit,
+    conditions::Described,
     context::Context,
     failure::Failure,
-    reply::ReplyView,
+    reply::{self, ReplyView},
     text::{Tone, escape},
 };
 
@@ -26,6 +31,9 @@ use crate::{
 Examples:
   otpctl auth alice
   echo 123456 | otpctl auth alice@EXAMPLE.COM --client vpn
+  echo 123456 | otpctl auth alice --client ap7 --attribute Called-Station-Id=00-11-22-33-44-55:guest
+
+An Access-Accept is shown with the attributes that it would carry, each with where it comes from: the user, a rule, the client.
 
 The status is 0 for accept, 1 for reject and for what others decide: realms and users of an upstream are theirs, realms are known
 to the daemon alone.")]
@@ -35,12 +43,86 @@ pub(crate) struct Auth {
     /// Client whose rules apply.
     #[arg(long, value_name = "NAME", default_value = "kdc")]
     client: String,
+    /// An attribute of the request, for rules that look at it. Give the option again for more.
+    #[arg(long, group = "named", value_name = "NAME=VALUE")]
+    attribute: Vec<String>,
+    /// Take more names of attributes from a dictionary in the format of FreeRADIUS.
+    #[arg(long, value_name = "FILE", requires = "named")]
+    dictionary: Option<PathBuf>,
 }
+
+/// An attribute that would be sent, and where it comes from.
+#[derive(Serialize)]
+struct Sent {
+    #[serde(flatten)]
+    reply: ReplyView,
+    /// `user`, `rule` or `client`.
+    from: &'static str,
+    /// Which rule.
+    rule: Option<String>,
+}
+
+impl Sent {
+    fn line(&self) -> String {
+        let line = self.reply.line();
+        match &self.rule {
+            Some(rule) => format!("Reply: {line} ({} {})\n", self.from, escape(rule)),
+            None => format!("Reply: {line} ({})\n", self.from),
+        }
+    }
+}
+
+/// What an acceptance would say besides yes.
+#[derive(Default)]
+struct Told {
+    /// The rules that are about the login, in their order.
+    rules: Vec<String>,
+    sent: Vec<Sent>,
+    /// In the packet.
+    octets: usize,
+}
+
+impl Told {
+    fn new(
+        login: &Login<'_>,
+        users: &ReplyAttributes,
+        rules: &ReplyRules,
+        clients: &ReplyAttributes,
+    ) -> Self {
+        let about = rules.about(login);
+        let sources = [(("user", None), users)]
+            .into_iter()
+            .chain(about.iter().map(|rule| (("rule", Some(&rule.name)), &rule.reply)))
+            .chain([(("client", None), clients)]);
+        let all = merged(sources);
+        Self {
+            octets: all
+                .iter()
+                .map(|(_, attribute)| attribute.octets())
+                .fold(0, usize::saturating_add),
+            sent: all
+                .into_iter()
+                .map(|((from, rule), attribute)| Sent {
+                    reply: ReplyView::new(attribute),
+                    from,
+                    rule: rule.cloned(),
+                })
+                .collect(),
+            rules: about.iter().map(|rule| rule.name.clone()).collect(),
+        }
+    }
+}
+
+/// What a packet has room for besides its header and a Message-Authenticator.
+const ROOM: usize = MAX_PACKET_LENGTH - MIN_PACKET_LENGTH - 18;
 
 impl Auth {
     pub(crate) fn run(&self, context: &mut Context) -> Result<Exit, Failure> {
         let store = context.store()?;
         let through = client::find(&store, &self.client)?;
+        let dictionary = reply::dictionary(self.dictionary.as_deref())?;
+        let described = Described::new(&dictionary, &self.attribute)?;
+        let rules = store.reply_rules()?;
         let mut policy = through.policy();
         let usage = store.client_usage()?.get(&through.id).map(|report| report.usage);
         if let Some(usage) = usage.filter(|_| policy.grammar == Some(Grammar::Auto)) {
@@ -102,15 +184,29 @@ impl Auth {
             (None, _) => String::new(),
         };
         // A KDC is told nothing but yes.
-        let reply = if outcome.is_accept() && through.source != ClientSource::Unix {
-            ReplyView::all(outcome.reply.and_client(&through.reply))
+        let told = if outcome.is_accept() && through.source != ClientSource::Unix {
+            let login = Login {
+                client: &self.client,
+                name: UserName::parse(self.user.as_bytes()).ok(),
+                user: outcome.user.as_ref(),
+                attributes: described.attributes(&self.user),
+            };
+            Told::new(&login, &outcome.reply, &rules, &through.reply)
         } else {
-            Vec::new()
+            Told::default()
         };
-        let told: String = reply
-            .iter()
-            .map(|attribute| format!("Reply: {}\n", attribute.line()))
-            .collect();
+        if told.octets > ROOM {
+            context.warn(&format!(
+                "these attributes take {} octets, and a packet has room for {ROOM}: the daemon would answer with an Access-Reject",
+                told.octets
+            ));
+        }
+        let mut lines = String::new();
+        if !told.rules.is_empty() {
+            let names: Vec<_> = told.rules.iter().map(|name| escape(name)).collect();
+            lines = format!("Rules: {}\n", names.join(", "));
+        }
+        lines.extend(told.sent.iter().map(Sent::line));
         let upstream = match &outcome.answer {
             Answer::Forward(upstream) => Some(upstream),
             _ => None,
@@ -124,7 +220,7 @@ impl Auth {
             None => format!("Step by step: otpctl why {id}\n"),
         };
         let text = format!(
-            "{} {}{}\n{}\n{told}{next}",
+            "{} {}{}\n{}\n{lines}{next}",
             context.out.paint(tone, verdict),
             outcome.reason.code(),
             escape(&name),
@@ -139,7 +235,8 @@ impl Auth {
             "upstream": upstream.map(|upstream| upstream.name.to_string()),
             "upstream_name": upstream.and_then(|upstream| upstream.user_name.as_ref()).map(ToString::to_string),
             "client": self.client,
-            "reply": reply,
+            "rules": told.rules,
+            "reply": told.sent,
             "id": id,
         });
         context.result(&value, &text)?;

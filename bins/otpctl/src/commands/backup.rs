@@ -98,6 +98,7 @@ pub(crate) fn view(summary: &BackupSummary) -> serde_json::Value {
         "users": summary.users,
         "tokens": summary.tokens,
         "clients": summary.clients,
+        "rules": summary.rules,
     })
 }
 

@@ -13,6 +13,7 @@ pub(crate) mod kdc;
 pub(crate) mod key;
 pub(crate) mod reload;
 pub(crate) mod restore;
+pub(crate) mod rule;
 pub(crate) mod token;
 pub(crate) mod upstream;
 pub(crate) mod user;

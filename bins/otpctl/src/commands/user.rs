@@ -203,8 +203,9 @@ Examples:
   otpctl user set alice --no-reply Session-Timeout
   otpctl user set alice --upstream corp --upstream-name alice.smith
 
-Reply attributes go into every Access-Accept but a KDC's. A user's take the place of a client's of the same name, apart from
-those that may occur several times (Class, Filter-Id, Reply-Message, Framed-Route …): of these both are sent.")]
+Reply attributes go into every Access-Accept but a KDC's. A user's take the place of a rule's (`otpctl rule`) and of a
+client's of the same name, apart from those that may occur several times (Class, Filter-Id, Reply-Message, Framed-Route …): of these all
+are sent.")]
 pub(crate) struct Set {
     /// Name, exactly as it is stored.
     #[arg(value_parser = parse_user)]

@@ -76,7 +76,7 @@ impl Told {
 
     /// Who or what it is about, for a line.
     fn object(&self) -> &str {
-        let of_deed = ["token", "user", "client"];
+        let of_deed = ["token", "user", "client", "rule"];
         let of_decision = ["user", "name"];
         let fields = if self.text("deed").is_some() {
             &of_deed[..]

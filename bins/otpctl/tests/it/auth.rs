@@ -181,10 +181,10 @@ fn what_would_be_sent_is_shown() {
     assert_eq!(
         through("vpn", CODES[0]).ok().json()["reply"],
         serde_json::json!([
-            { "attribute": "Session-Timeout", "value": "60" },
-            { "attribute": "Class", "value": "staff" },
-            { "attribute": "Class", "value": "vpn" },
-            { "attribute": "Idle-Timeout", "value": "300" },
+            { "attribute": "Session-Timeout", "value": "60", "from": "user", "rule": null },
+            { "attribute": "Class", "value": "staff", "from": "user", "rule": null },
+            { "attribute": "Class", "value": "vpn", "from": "client", "rule": null },
+            { "attribute": "Idle-Timeout", "value": "300", "from": "client", "rule": null },
         ])
     );
     assert_eq!(
@@ -198,5 +198,5 @@ fn what_would_be_sent_is_shown() {
     state
         .run_with(["auth", "alice", "--client", "vpn"], CODES[2])
         .ok()
-        .prints("Reply: Idle-Timeout = 300\n");
+        .prints("Reply: Idle-Timeout = 300 (client)\n");
 }

@@ -19,6 +19,7 @@ mod import;
 mod kdc;
 mod kdc_try;
 mod options;
+mod rule;
 mod state;
 mod terminal;
 mod token;

@@ -57,6 +57,13 @@ impl<'a> Deed<'a> {
         }
     }
 
+    pub(crate) fn on_rule(name: &'static str, rule: &'a str) -> Self {
+        Self {
+            object: Some(("rule", rule)),
+            ..Self::of_store(name)
+        }
+    }
+
     pub(crate) fn with(self, detail: &'a str) -> Self {
         Self {
             detail: Some(detail),

@@ -17,8 +17,8 @@ use crate::{
 /// What a backup begins with, before the number of its format and a newline.
 const MAGIC: &[u8] = b"otp-backup-";
 /// The first line of this format.
-const FIRST_LINE: &[u8] = b"otp-backup-3\n";
-const FORMAT: u32 = 3;
+const FIRST_LINE: &[u8] = b"otp-backup-4\n";
+const FORMAT: u32 = 4;
 /// Much longer than any row.
 const LONGEST: usize = 1 << 20;
 const MAC_LEN: usize = 32;
@@ -32,17 +32,19 @@ pub(super) enum FrameKind {
     Token,
     Client,
     Lockout,
+    Rule,
     End,
 }
 
 impl FrameKind {
-    const ALL: [(Self, u8); 7] = [
+    const ALL: [(Self, u8); 8] = [
         (Self::Header, b'H'),
         (Self::User, b'U'),
         (Self::Replay, b'R'),
         (Self::Token, b'T'),
         (Self::Client, b'C'),
         (Self::Lockout, b'L'),
+        (Self::Rule, b'A'),
         (Self::End, b'E'),
     ];
 
@@ -418,10 +420,10 @@ mod tests {
 
     #[test]
     fn other_files_and_newer_formats_are_told_apart() {
-        let newer = [b"otp-backup-4\n", &written(&rows())[FIRST_LINE.len()..]].concat();
+        let newer = [b"otp-backup-5\n", &written(&rows())[FIRST_LINE.len()..]].concat();
         assert!(matches!(
             read(&newer),
-            Err(BackupError::NewerFormat { found: 4, known: 3 })
+            Err(BackupError::NewerFormat { found: 5, known: 4 })
         ));
         for other in [&b""[..], b"SQLite format 3\0", b"otp-backup-x\n", &[b'o'; 100]] {
             assert!(matches!(read(other), Err(BackupError::NotABackup)), "{other:?}");

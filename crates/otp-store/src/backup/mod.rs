@@ -1,13 +1,13 @@
 //! Backups: everything but replayable verdicts in one file that every engine can read, and the way back.
 //!
-//! A backup is `otp-backup-3`, a newline, and frames: one octet for the kind, four for the length of the payload
+//! A backup is `otp-backup-4`, a newline, and frames: one octet for the kind, four for the length of the payload
 //! (big-endian), the payload. The first frame is the header (`H`), then come users (`U`), replay state (`R`), tokens
-//! (`T`), clients (`C`), failures and locks (`L`), and at last (`E`) the HMAC-SHA256 of every octet before it, under a key that is derived from
-//! the sealing key. Payloads are sequences of values: null, integer, text, octets. Secrets stay sealed as they are in
+//! (`T`), clients (`C`), failures and locks (`L`), rules of replies (`A`), and at last (`E`) the HMAC-SHA256 of every octet before it, under
+//! a key that is derived from the sealing key. Payloads are sequences of values: null, integer, text, octets. Secrets stay sealed as they are in
 //! the database, bound to the random names of their rows, so that rows may get other numbers.
 //!
-//! The number in the first line moves with the columns, which are only ever added at the end of their row: in a backup of an
-//! older format they are missing, and are null.
+//! The number in the first line moves with the columns, which are only ever added at the end of their row, and with the kinds of rows, which
+//! are only ever added behind the others: in a backup of an older format the columns are missing, and are null, and there are no such rows.
 
 mod error;
 mod format;
@@ -36,6 +36,8 @@ pub struct BackupSummary {
     pub tokens: u64,
     /// Clients.
     pub clients: u64,
+    /// Rules of replies.
+    pub rules: u64,
 }
 
 /// How far a backup, its verification or a restoration is.

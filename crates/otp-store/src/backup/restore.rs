@@ -12,7 +12,9 @@ use crate::{
     audit::{self, Actor, Deed},
     backup::{
         format::{FrameKind, Held},
-        rows::{REPLAY, insert_client, insert_lockout, insert_replay, insert_token, insert_user},
+        rows::{
+            REPLAY, insert_client, insert_lockout, insert_replay, insert_rule, insert_token, insert_user,
+        },
         verify::{Plan, Source, plan},
     },
     digest::ReplayId,
@@ -137,6 +139,7 @@ fn write(
             FrameKind::Token => insert_token(transaction, &row)?,
             FrameKind::Client => insert_client(transaction, &row)?,
             FrameKind::Lockout => insert_lockout(transaction, &row)?,
+            FrameKind::Rule => insert_rule(transaction, &row)?,
             FrameKind::Header | FrameKind::End => {}
         }
         done = done.saturating_add(1);

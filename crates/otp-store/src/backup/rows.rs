@@ -134,8 +134,28 @@ pub(super) const LOCKOUTS: Rows = Rows {
     start: Value::Integer(i64::MIN),
 };
 
-/// In the order of a backup: what others refer to comes first.
-pub(super) const ALL: [&Rows; 5] = [&USERS, &REPLAY, &TOKENS, &CLIENTS, &LOCKOUTS];
+pub(super) const RULES: Rows = Rows {
+    kind: FrameKind::Rule,
+    count: "SELECT count(*) AS total FROM rules",
+    columns: &[
+        "name",
+        "position",
+        "enabled",
+        "conditions",
+        "reply_attributes",
+        "created_at",
+    ],
+    oldest: 6,
+    select: "SELECT id AS cursor, name, position, enabled, conditions, reply_attributes, created_at
+             FROM rules WHERE id > ?1 ORDER BY id LIMIT 500",
+    start: Value::Integer(i64::MIN),
+};
+
+/// In the order of a backup: what others refer to comes first, and what older formats do not have last.
+pub(super) const ALL: [&Rows; 6] = [&USERS, &REPLAY, &TOKENS, &CLIENTS, &LOCKOUTS, &RULES];
+
+/// How many kinds of rows the first format had.
+pub(super) const OLDEST_KINDS: usize = 5;
 
 impl Rows {
     /// How many there are.
@@ -243,6 +263,15 @@ pub(super) fn insert_lockout(transaction: Sql<'_>, row: &[Held]) -> Result<(), F
     Ok(())
 }
 
+pub(super) fn insert_rule(transaction: Sql<'_>, row: &[Held]) -> Result<(), Fault> {
+    transaction.execute(
+        "INSERT INTO rules (name, position, enabled, conditions, reply_attributes, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        &as_values(row),
+    )?;
+    Ok(())
+}
+
 fn as_values(row: &[Held]) -> Vec<Value<'_>> {
     row.iter().map(Held::as_value).collect()
 }
@@ -291,6 +320,7 @@ mod tests {
         let mut lockouts = without("lockouts", &["user_id", "client_id"]);
         lockouts.extend(["owner", "client"].map(str::to_owned));
         assert_eq!(held(&LOCKOUTS), lockouts);
+        assert_eq!(held(&RULES), without("rules", &["id"]));
         // The header has the columns of `meta` but those that move by themselves.
         let header: BTreeSet<_> = ["uid", "key_id", "index_key_sealed", "created_at"]
             .map(str::to_owned)
@@ -306,6 +336,7 @@ mod tests {
             "lockouts",
             "meta",
             "replay",
+            "rules",
             "tokens",
             "users",
         ];

@@ -12,7 +12,7 @@ use crate::{
     BackupError, BackupProgress, BackupSummary, KeyId, Kind, RestoreOptions, StoreError,
     backup::{
         format::{Frame, FrameKind, Held, Reader},
-        rows::{ALL, CLIENTS, REPLAY, Rows, TOKENS, USERS},
+        rows::{ALL, CLIENTS, OLDEST_KINDS, REPLAY, Rows, TOKENS, USERS},
     },
     digest::ReplayId,
     keyring::Keyring,
@@ -35,11 +35,15 @@ pub(super) struct Header {
 }
 
 impl Header {
-    fn parse(values: &[Held]) -> Option<Self> {
+    /// `is_older`: of a format that may not have known all kinds of rows.
+    fn parse(values: &[Held], is_older: bool) -> Option<Self> {
         let [created_at, uid, key_id, index_key, made_at, counts @ ..] = values else {
             return None;
         };
-        let counts: Vec<_> = counts.iter().map(Held::integer).collect::<Option<_>>()?;
+        let mut counts: Vec<_> = counts.iter().map(Held::integer).collect::<Option<_>>()?;
+        if is_older && counts.len() >= OLDEST_KINDS {
+            counts.resize(ALL.len().max(counts.len()), 0);
+        }
         Some(Self {
             created_at: unix_time("the time of a backup", created_at.integer()?).ok()?,
             uid: uid.octets()?.try_into().ok()?,
@@ -59,13 +63,14 @@ impl Header {
     }
 
     pub(super) fn summary(&self) -> Result<BackupSummary, StoreError> {
-        let [users, _, tokens, clients, _] = self.counts;
+        let [users, _, tokens, clients, _, rules] = self.counts;
         Ok(BackupSummary {
             created_at: self.created_at,
             key: self.key_id,
             users: unsigned("a number of users", users)?,
             tokens: unsigned("a number of tokens", tokens)?,
             clients: unsigned("a number of clients", clients)?,
+            rules: unsigned("a number of rules", rules)?,
         })
     }
 }
@@ -86,7 +91,7 @@ impl<R: Read + Seek> Source<'_, R> {
             .seek(SeekFrom::Start(0))
             .map_err(|error| BackupError::Read(Arc::new(error)))?;
         let (reader, header) = Reader::begin(BufReader::with_capacity(1 << 16, &mut *self.input))?;
-        let header = Header::parse(&header).ok_or_else(|| reader.malformed())?;
+        let header = Header::parse(&header, reader.is_older()).ok_or_else(|| reader.malformed())?;
         let key = self.ring.key(header.key_id).map_err(of_the_backup)?;
         let mut reader = reader.with_key(&key);
         let mut counts = [0_i64; ALL.len()];
@@ -168,7 +173,7 @@ pub(super) fn plan(
                 *highest = (*highest).max(to);
             }
             FrameKind::Client => client(ring, &row)?,
-            FrameKind::Lockout | FrameKind::Header | FrameKind::End => {}
+            FrameKind::Lockout | FrameKind::Rule | FrameKind::Header | FrameKind::End => {}
         }
         done = done.saturating_add(1);
         progress(BackupProgress {

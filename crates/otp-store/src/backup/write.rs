@@ -80,7 +80,7 @@ impl Store {
         let mut writer = Writer::begin(out, &self.secrets().ring.key(key)?)?;
         writer.frame(FrameKind::Header, &header)?;
 
-        let [users, _, tokens, clients, _] = counts;
+        let [users, _, tokens, clients, _, rules] = counts;
         let total = unsigned(
             "a number of rows",
             counts
@@ -103,6 +103,7 @@ impl Store {
             users: unsigned("a number of users", users)?,
             tokens: unsigned("a number of tokens", tokens)?,
             clients: unsigned("a number of clients", clients)?,
+            rules: unsigned("a number of rules", rules)?,
         })
     }
 }

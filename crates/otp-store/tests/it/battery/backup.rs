@@ -9,10 +9,12 @@ use std::{
 
 use otp_core::{TokenKey, Totp, TotpState, Window};
 use otp_store::{
-    BackupError, ClientSecret, ClientSource, Kind, Location, MissingUsers, NewClient, NewToken, NewUser,
-    Paths, RestoreOptions, Restored, Store, StoreError,
+    BackupError, ClientSecret, ClientSource, Kind, Location, MissingUsers, NewClient, NewRule, NewToken,
+    NewUser, Paths, RestoreOptions, Restored, Store, StoreError,
 };
-use otp_validation::{Grammar, PasswordHash, Reason, TokenMode, TokenStatus, UnixTime, Upstream};
+use otp_validation::{
+    Conditions, Grammar, PasswordHash, Reason, ReplyAttributes, TokenMode, TokenStatus, UnixTime, Upstream,
+};
 use proptest::prelude::*;
 use rand::{SeedableRng as _, rngs::StdRng};
 use tempfile::TempDir;
@@ -177,6 +179,27 @@ fn full() -> Fixture {
         .unwrap();
     let reply = reply_attributes(&[("Class", 25, b"vpn"), ("Idle-Timeout", 28, &[0, 0, 1, 44])]);
     store.change_client_reply("wifi", |_| Ok(reply.clone())).unwrap();
+    let rule = NewRule {
+        name: "guests".to_owned(),
+        order: None,
+        enabled: true,
+        conditions: Conditions {
+            clients: vec!["wi*".parse().unwrap()],
+            ..Conditions::default()
+        },
+        reply: reply_attributes(&[("Filter-Id", 11, b"guest")]),
+        created_at: NOW,
+    };
+    store.add_rule(&rule).unwrap();
+    let bare = NewRule {
+        name: "bare".to_owned(),
+        order: Some(5),
+        enabled: false,
+        conditions: Conditions::default(),
+        reply: ReplyAttributes::none(),
+        created_at: UnixTime(NOW.0 + 1),
+    };
+    store.add_rule(&bare).unwrap();
     fixture
 }
 
@@ -234,6 +257,10 @@ fn contents(store: &Store) -> String {
             old.map(|old| (old.secret.unwrap().expose().to_vec(), old.since, old.until)),
         ));
     }
+    for rule in store.rules().unwrap() {
+        let octets = octets_of(&rule.settings.reply);
+        text.push_str(&format!("{rule:?} {octets:?}\n"));
+    }
     text
 }
 
@@ -248,6 +275,7 @@ fn everything_comes_back_on_either_engine() {
         let target = Target::of(&fixture, engine);
         let restored = target.restore(&octets, NOW).unwrap();
         assert_eq!((restored.backup.users, restored.backup.tokens), (3, 4));
+        assert_eq!((restored.backup.clients, restored.backup.rules), (3, 2));
         assert_eq!((restored.hotp_tokens, restored.totp_tokens), (3, 1));
         assert_eq!(contents(&target.open()), contents(&fixture.store));
         // It works on as any store does, and a backup of it is as good.
@@ -284,6 +312,7 @@ fn a_backup_of_the_first_format_comes_back() {
         let clients: Vec<_> = store.clients().unwrap();
         assert_eq!(clients.len(), 2);
         assert!(clients.iter().all(|client| client.reply.is_empty()));
+        assert!(store.rules().unwrap().is_empty());
         // What a restoration takes as spent, and the code after it.
         assert_eq!(
             attempt(&store, "alice", &nas(), &code(b"12345678901234567890", 10), b"p"),

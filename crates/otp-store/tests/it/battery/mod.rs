@@ -13,6 +13,7 @@ mod processes;
 mod races;
 mod reply;
 mod rotation;
+mod rules;
 
 /// The engine that this copy is about.
 const ENGINE: crate::support::Engine = crate::support::Engine::of(module_path!());

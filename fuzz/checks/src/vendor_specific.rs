@@ -1,7 +1,7 @@
 //! Vendor-Specific in every layout: what decodes encodes back, but for reserved bits; the dictionary's walk through the
 //! same octets and a plain loop over them agree; what was encoded is decoded.
 
-use krad::{VendorFormat, VendorId, VendorSpecific};
+use krad::{Attribute, AttributeType, VendorFormat, VendorId, VendorSpecific};
 
 use crate::structured;
 
@@ -24,8 +24,30 @@ fn layout(choice: u8) -> (VendorFormat, [usize; 3]) {
     )
 }
 
+/// The values that rules look at in a request: those of the usual layout, or the whole.
+fn values(value: &[u8]) {
+    for kind in [AttributeType::VENDOR_SPECIFIC, AttributeType::CLASS] {
+        let values: Vec<_> = Attribute { kind, value }.values().collect();
+        let inner = value
+            .split_at_checked(4)
+            .filter(|(_, data)| kind == AttributeType::VENDOR_SPECIFIC && !data.is_empty())
+            .and_then(|(vendor, data)| Some((vendor, plainly(data, [1, 1, 0])?)));
+        let Some((vendor, inner)) = inner else {
+            assert_eq!(values, [(None, value)]);
+            continue;
+        };
+        let vendor = VendorId(u32::from_be_bytes(vendor.try_into().unwrap()));
+        let inner: Vec<_> = inner
+            .into_iter()
+            .map(|(kind, value, _)| (Some((vendor, kind)), value))
+            .collect();
+        assert_eq!(values, inner);
+    }
+}
+
 fn decoded(input: (u8, &[u8])) {
     let (choice, value) = input;
+    values(value);
     let (format, widths) = layout(choice);
     let specific = VendorSpecific::decode(value);
     assert_eq!(specific.is_some(), value.len() >= 5);

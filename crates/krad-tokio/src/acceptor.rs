@@ -88,12 +88,16 @@ impl<S: RadiusService> Acceptor<S> {
                 }
             };
             let (source, settings) = (accepted.peer.ip(), self.settings.get());
-            if !connections.has_room(source, settings.connections, settings.connections_per_source) {
+            if !connections.has_room(source, 0, settings.connection_limits()) {
                 discard(&*self.service, &accepted.peer, None, Discard::TooManyConnections);
                 continue;
             }
             let (service, settings) = (Arc::clone(&self.service), self.settings.clone());
-            connections.spawn(source, serve(accepted, service, settings, self.shutdown.clone()));
+            connections.spawn(
+                source,
+                0,
+                serve(accepted, service, settings, self.shutdown.clone()),
+            );
         }
     }
 }

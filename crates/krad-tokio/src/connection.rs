@@ -56,7 +56,9 @@ pub(crate) struct Connection<S: RadiusService> {
     peer: Peer,
     exchange: Arc<Exchange<S, Key>>,
     decoder: StreamDecoder,
-    requests: JoinSet<Option<Arc<[u8]>>>,
+    requests: JoinSet<Answered>,
+    /// Octets of these requests.
+    octets_in_flight: usize,
     outbound: Outbound,
     /// More octets can come.
     reading: bool,
@@ -91,6 +93,7 @@ impl<S: RadiusService> Connection<S> {
             exchange: Arc::new(exchange),
             decoder: StreamDecoder::new(),
             requests: JoinSet::new(),
+            octets_in_flight: 0,
             outbound: Outbound::default(),
             reading: true,
             cutting: true,
@@ -154,8 +157,10 @@ impl<S: RadiusService> Connection<S> {
                     if self.outbound.is_empty() {
                         self.progress();
                     }
-                    if let Ok(Some(reply)) = answered {
-                        self.outbound.push(&reply);
+                    // None ends by a panic: those of the application are caught.
+                    if let Ok(Answered { octets, reply }) = answered {
+                        self.octets_in_flight = self.octets_in_flight.saturating_sub(octets);
+                        reply.inspect(|reply| self.outbound.push(reply));
                     }
                 }
                 received = receive(reader, &mut self.decoder), if may_read => match received {
@@ -196,8 +201,12 @@ impl<S: RadiusService> Connection<S> {
                         octets: Zeroizing::new(octets.to_vec()),
                         received_at: Instant::now(),
                     };
-                    let exchange = Arc::clone(&self.exchange);
-                    self.requests.spawn(async move { exchange.answer(arrival).await });
+                    let (exchange, octets) = (Arc::clone(&self.exchange), octets.len());
+                    self.octets_in_flight = self.octets_in_flight.saturating_add(octets);
+                    self.requests.spawn(async move {
+                        let reply = exchange.answer(arrival).await;
+                        Answered { octets, reply }
+                    });
                 }
                 Ok(None) => break,
                 Err(error) => {
@@ -209,8 +218,17 @@ impl<S: RadiusService> Connection<S> {
     }
 
     fn has_room(&self) -> bool {
-        self.requests.len() < self.exchange.settings().connection_in_flight.max(1)
+        let settings = self.exchange.settings();
+        self.requests.is_empty()
+            || (self.requests.len() < settings.connection_in_flight
+                && self.octets_in_flight < settings.connection_octets_in_flight)
     }
+}
+
+/// What became of a request of so many octets.
+struct Answered {
+    octets: usize,
+    reply: Option<Arc<[u8]>>,
 }
 
 /// However the connection ends.

@@ -13,6 +13,7 @@
 //! | [`client::Client`], [`client::Server`] | asking servers, with fall-over, as a KDC does |
 //! | [`pool::Pool`] | asking servers as a proxy does: health by Status-Server, UDP, TCP, TLS, the caller's deadline |
 //! | [`bind_udp`], [`UdpListener`] | UDP sockets that share an address, and answer from the one that was asked |
+//! | [`DatagramSocket`], [`Batch`], [`Outgoing`] | what carries datagrams, many at a time |
 //! | [`bind_tcp`] | a socket for TCP or TLS |
 //! | [`bind_unix`], [`UnixSocket`] | a socket file that replaces a stale one and removes itself |
 //! | [`duplicates`] | the table of duplicates, a pure data structure |
@@ -33,7 +34,6 @@ mod tasks;
 mod tcp;
 mod tls;
 mod udp;
-mod udp_socket;
 mod unix;
 mod unix_socket;
 
@@ -47,7 +47,6 @@ pub use tls::{
     CertificateUnreadable, ClientCertificate, Fingerprint, FingerprintError, MinTls, TlsError, TlsFiles,
     TlsTerms, serve_tls,
 };
-pub use udp::{DatagramSocket, Route, serve_udp};
-pub use udp_socket::{UdpListener, bind_udp};
+pub use udp::{Batch, DatagramSocket, Outgoing, Route, UdpListener, bind_udp, serve_udp};
 pub use unix::serve_unix;
 pub use unix_socket::{DEFAULT_SOCKET_MODE, UnixSocket, bind_unix};

@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use arc_swap::{ArcSwap, Guard};
+use krad::MAX_PACKET_LENGTH;
 use tokio::time::Instant;
+
+use crate::tasks::Limits;
 
 /// Limits and times of a listener.
 ///
@@ -27,6 +30,8 @@ pub struct Settings {
     pub datagrams_in_flight: usize,
     /// How many of them one source address may have, so that one client cannot keep the others out. 1,024.
     pub datagrams_in_flight_per_source: usize,
+    /// How many octets they may have together. 1 MiB.
+    pub datagram_octets_in_flight_per_source: usize,
     /// How many connections a listener has at a time; more are closed at once. 1,024.
     pub connections: usize,
     /// How many of them one address on a network may have, so that one client cannot keep the others out. 128.
@@ -34,6 +39,8 @@ pub struct Settings {
     /// How many requests of one connection may be in flight; no more are read until one is answered. 256, as
     /// many as there are Identifiers.
     pub connection_in_flight: usize,
+    /// How many octets they may have together, a last request beyond that included. 256 KiB.
+    pub connection_octets_in_flight: usize,
     /// How long a connection may leave a packet incomplete, or a reply unread, before it is closed. 30 s.
     pub stall: Duration,
     /// How long a TLS handshake may take. 10 s.
@@ -52,12 +59,34 @@ impl Default for Settings {
             duplicate_capacity: 65_536,
             datagrams_in_flight: 4_096,
             datagrams_in_flight_per_source: 1_024,
+            datagram_octets_in_flight_per_source: 1024 * 1024,
             connections: 1_024,
             connections_per_source: 128,
             connection_in_flight: 256,
+            connection_octets_in_flight: 256 * 1024,
             stall: Duration::from_secs(30),
             handshake: Duration::from_secs(10),
             idle: Duration::from_secs(15 * 60),
+        }
+    }
+}
+
+impl Settings {
+    /// For the requests of a UDP socket: there is room for one at least.
+    pub(crate) fn datagram_limits(&self) -> Limits {
+        Limits {
+            tasks: self.datagrams_in_flight.max(1),
+            per_source: self.datagrams_in_flight_per_source.max(1),
+            octets_per_source: self.datagram_octets_in_flight_per_source.max(MAX_PACKET_LENGTH),
+        }
+    }
+
+    /// For the connections of a listener.
+    pub(crate) const fn connection_limits(&self) -> Limits {
+        Limits {
+            tasks: self.connections,
+            per_source: self.connections_per_source,
+            octets_per_source: usize::MAX,
         }
     }
 }

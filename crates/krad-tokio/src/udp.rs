@@ -2,20 +2,29 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use krad::{Identifier, MAX_PACKET_LENGTH, radius11::Version};
+pub use batch::Batch;
+use krad::{Identifier, radius11::Version};
+use outbox::Outbox;
+pub use outbox::Outgoing;
+use socket::Local;
+pub use socket::{UdpListener, bind_udp};
 use tokio::{
     net::UdpSocket,
-    time::{Instant, sleep},
+    task::yield_now,
+    time::{Instant, sleep, timeout},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use zeroize::Zeroizing;
 
 use crate::{
     Discard, LiveSettings, Peer, RadiusService,
     exchange::{Arrival, Exchange},
     tasks::Tasks,
-    udp_socket::Local,
 };
+
+mod batch;
+mod outbox;
+mod socket;
 
 /// A socket that carries whole datagrams: a [`UdpListener`](crate::UdpListener), or a network inside of a test.
 pub trait DatagramSocket: Send + Sync + 'static {
@@ -26,6 +35,28 @@ pub trait DatagramSocket: Send + Sync + 'static {
 
     /// Sends a datagram to the source of `route`, from where that one was received.
     fn send(&self, octets: &[u8], route: Route) -> impl Future<Output = io::Result<()>> + Send;
+
+    /// Waits for a datagram, and takes in what has come along with it, as many as there is room for. By default, one.
+    ///
+    /// Dropping the future loses no datagram.
+    fn receive_batch(&self, batch: &mut Batch) -> impl Future<Output = io::Result<()>> + Send {
+        async move {
+            let (mut rooms, received) = batch.empty();
+            received.push(self.receive(rooms.next().unwrap_or_default()).await?);
+            Ok(())
+        }
+    }
+
+    /// Sends all of `replies`, of which those that cannot be sent are lost. By default, one after the other.
+    fn send_batch(&self, replies: &[Outgoing]) -> impl Future<Output = ()> + Send {
+        async move {
+            for (octets, route) in replies {
+                if let Err(error) = self.send(octets, *route).await {
+                    tracing::debug!(source = %route.source, %error, "sending a reply failed");
+                }
+            }
+        }
+    }
 }
 
 /// The way of a datagram from a client, which its reply goes back.
@@ -67,9 +98,10 @@ impl DatagramSocket for UdpSocket {
 /// Serves RADIUS on a bound socket until `shutdown`, then lets the requests in flight finish within
 /// [`Settings::drain`](crate::Settings::drain).
 ///
-/// Each wake-up takes in all that waits, a hundred datagrams or so at a time, before other tasks have their turn.
+/// Datagrams are taken in as many at a time as wait, up to sixteen by one call, and replies that are there at the same time leave by
+/// one call, too. After a hundred or so that came in, other tasks have their turn.
 ///
-/// Several sockets of one address ([`bind_udp`](crate::bind_udp)) are served by a call each.
+/// Several sockets of one address ([`bind_udp`]) are served by a call each.
 pub async fn serve_udp<S: RadiusService, D: DatagramSocket>(
     socket: D,
     service: Arc<S>,
@@ -84,69 +116,92 @@ pub async fn serve_udp<S: RadiusService, D: DatagramSocket>(
         Version::Historic,
         capacity,
     ));
-    let socket = Arc::new(socket);
+    let (socket, outbox) = (Arc::new(socket), Arc::new(Outbox::default()));
+    let all_answered = CancellationToken::new();
+    // A task of its own, so that another core may send while this one receives.
+    let mut sending = AbortOnDropHandle::new(tokio::spawn({
+        let (socket, outbox, end) = (Arc::clone(&socket), Arc::clone(&outbox), all_answered.clone());
+        async move { outbox.send_to(&*socket, end).await }
+    }));
     let mut in_flight = Tasks::default();
-    let receiving = receive(&socket, &exchange, &mut in_flight);
+    let receiving = receive(&*socket, &exchange, &outbox, &mut in_flight);
     shutdown.run_until_cancelled(receiving).await;
     let requests = in_flight.finish(settings.get().drain).await;
     if requests > 0 {
         tracing::warn!(requests, "requests in flight did not finish before the end");
     }
+    all_answered.cancel();
+    if timeout(FAREWELL, &mut sending).await.is_err() {
+        tracing::warn!("the network takes no replies any more");
+    }
 }
+
+/// How long the last replies may take to leave.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 type Key = (SocketAddr, Identifier);
 
+/// Datagrams that one call takes in.
+const TOGETHER: usize = 16;
+/// Datagrams after which others have their turn.
+const TURN: usize = 128;
+
 /// Receives for ever. It holds nothing across an await that would be lost when it is dropped.
 async fn receive<S: RadiusService, D: DatagramSocket>(
-    socket: &Arc<D>,
+    socket: &D,
     exchange: &Arc<Exchange<S, Key>>,
+    outbox: &Arc<Outbox>,
     in_flight: &mut Tasks,
 ) {
-    // Longer datagrams are cut: what is beyond the longest packet is padding.
-    let mut buffer = Zeroizing::new(vec![0; MAX_PACKET_LENGTH]);
+    let mut batch = Batch::new(TOGETHER);
+    let mut of_this_turn = 0_usize;
     loop {
-        let (length, route) = match socket.receive(&mut buffer).await {
-            Ok(received) => received,
-            Err(error) => {
-                // An ICMP error about an earlier reply, or a lack of memory: nothing that ends a listener.
-                tracing::debug!(%error, "receiving failed");
-                sleep(Duration::from_millis(10)).await;
-                continue;
-            }
-        };
-        let received_at = Instant::now();
-        let source = route.source;
-        let peer = Peer::Udp(source);
-        let octets = buffer.get(..length).unwrap_or_default();
-        let Some(packet) = exchange.decode(&peer, octets) else {
-            continue;
-        };
-        let (limit, per_source) = {
-            let settings = exchange.settings();
-            (
-                settings.datagrams_in_flight.max(1),
-                settings.datagrams_in_flight_per_source.max(1),
-            )
-        };
-        if !in_flight.has_room(peer.ip(), limit, per_source) {
-            exchange.discard(&peer, None, Discard::Overloaded);
+        if let Err(error) = socket.receive_batch(&mut batch).await {
+            // An ICMP error about an earlier reply, or a lack of memory: nothing that ends a listener.
+            tracing::debug!(%error, "receiving failed");
+            sleep(Duration::from_millis(10)).await;
             continue;
         }
-        let key = (source, packet.identifier());
-        let arrival = Arrival {
-            peer,
-            key,
-            octets: Zeroizing::new(packet.octets().to_vec()),
-            received_at,
-        };
-        let (socket, exchange) = (Arc::clone(socket), Arc::clone(exchange));
-        in_flight.spawn(arrival.peer.ip(), async move {
-            let Some(reply) = exchange.answer(arrival).await else {
-                return;
-            };
-            if let Err(error) = socket.send(&reply, route).await {
-                tracing::debug!(%source, %error, "sending a reply failed");
-            }
-        });
+        let received_at = Instant::now();
+        for (octets, route) in batch.datagrams() {
+            begin(octets, route, received_at, exchange, outbox, in_flight);
+            of_this_turn = of_this_turn.saturating_add(1);
+        }
+        if of_this_turn >= TURN {
+            of_this_turn = 0;
+            yield_now().await;
+        }
     }
+}
+
+/// Begins the request of a datagram, unless it is none or too many are in flight.
+fn begin<S: RadiusService>(
+    octets: &[u8],
+    route: Route,
+    received_at: Instant,
+    exchange: &Arc<Exchange<S, Key>>,
+    outbox: &Arc<Outbox>,
+    in_flight: &mut Tasks,
+) {
+    let peer = Peer::Udp(route.source);
+    let Some(packet) = exchange.decode(&peer, octets) else {
+        return;
+    };
+    let limits = exchange.settings().datagram_limits();
+    if !in_flight.has_room(peer.ip(), packet.octets().len(), limits) {
+        exchange.discard(&peer, None, Discard::Overloaded);
+        return;
+    }
+    let arrival = Arrival {
+        key: (route.source, packet.identifier()),
+        octets: Zeroizing::new(packet.octets().to_vec()),
+        received_at,
+        peer,
+    };
+    let (outbox, exchange) = (Arc::clone(outbox), Arc::clone(exchange));
+    in_flight.spawn(arrival.peer.ip(), arrival.octets.len(), async move {
+        if let Some(reply) = exchange.answer(arrival).await {
+            outbox.push(reply, route);
+        }
+    });
 }

@@ -7,7 +7,8 @@ use std::{
 };
 
 use krad::{
-    Code, DecodeError, Identifier, PendingRequest, ReplyStyle, RequestBuilder, SharedSecret, VerifyError,
+    AttributeType, Code, DecodeError, Identifier, PendingRequest, ReplyStyle, RequestBuilder, SharedSecret,
+    VerifyError,
 };
 use krad_tokio::{ClientTerms, Discard, Proof, Settings, serve_udp};
 use tokio::{
@@ -314,6 +315,49 @@ async fn overload_is_discarded() {
         assert_eq!(nas.reply_to(pending).await, Code::ACCESS_ACCEPT);
     }
     nas.expect_silence().await;
+}
+
+/// However few they are: what one source has in flight is also counted in octets.
+#[tokio::test(start_paused = true)]
+async fn large_requests_are_fewer() {
+    let mut server = server_with(Settings {
+        datagram_octets_in_flight_per_source: 5_000,
+        ..Settings::default()
+    })
+    .await;
+    let nas = Nas::of(&server).await;
+    let large = |user: &str, identifier| {
+        let secret = SharedSecret::new(SECRET);
+        let builder =
+            RequestBuilder::access_request(Identifier(identifier), [identifier; 16].into(), &secret)
+                .user_name(user.as_bytes())
+                .unwrap();
+        let builder = (0..10).fold(builder, |builder, _| {
+            builder.with(AttributeType::PROXY_STATE, &[7; 240]).unwrap()
+        });
+        builder.build().unwrap()
+    };
+    let held = large("hold", 1);
+    assert!((2_400..2_500).contains(&held.octets().len()));
+    nas.send(held.octets()).await;
+    server.observed.begun.recv().await.unwrap();
+    let second = large("accept", 2);
+    nas.send(second.octets()).await;
+    assert_eq!(nas.reply_to(&second).await, Code::ACCESS_ACCEPT);
+    let also_held = large("hold2", 3);
+    nas.send(also_held.octets()).await;
+    server.observed.begun.recv().await.unwrap();
+    nas.send(request(SECRET, "accept", 4, 4).octets()).await;
+    assert_eq!(
+        nas.reply_to(&request(SECRET, "accept", 4, 4)).await,
+        Code::ACCESS_ACCEPT
+    );
+    nas.send(large("accept", 5).octets()).await;
+    assert_eq!(server.observed.discard().await, (Discard::Overloaded, false));
+    server.service.release(b"hold");
+    assert_eq!(nas.reply_to(&held).await, Code::ACCESS_ACCEPT);
+    nas.send(large("accept", 5).octets()).await;
+    assert_eq!(nas.reply_to(&large("accept", 5)).await, Code::ACCESS_ACCEPT);
 }
 
 /// 127.0.0.2 is a source address of its own, and gets its turn.

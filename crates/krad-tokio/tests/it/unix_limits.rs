@@ -13,10 +13,24 @@ use crate::unix::{ask, server_with};
 
 #[tokio::test(start_paused = true)]
 async fn no_more_is_read_than_may_be_in_flight() {
-    let mut server = server_with(Settings {
+    only_two_at_a_time(Settings {
         connection_in_flight: 2,
         ..Settings::default()
-    });
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_octets_are_read_than_may_be_in_flight() {
+    only_two_at_a_time(Settings {
+        connection_octets_in_flight: ask("hold0", 0).octets().len() + 1,
+        ..Settings::default()
+    })
+    .await;
+}
+
+async fn only_two_at_a_time(settings: Settings) {
+    let mut server = server_with(settings);
     let mut kdc = server.connect().await;
     let users = ["hold0", "hold1", "hold2", "hold3", "hold4"];
     let requests: Vec<_> = (0..).zip(users).map(|(id, user)| ask(user, id)).collect();

@@ -118,6 +118,7 @@ fn transports(options: &Options, directory: &Path) -> anyhow::Result<String> {
         let mut servers = vec![Server::start(Kind::OtpRadiusd, &options, &state)?];
         if options.has_freeradius() {
             servers.push(Server::start(Kind::FreeRadius, &options, &state)?);
+            servers.push(Server::start(Kind::FreeRadiusOnDisk, &options, &state)?);
         }
         rows.push((transport, in_turns(&servers, &options)?));
     }
@@ -145,6 +146,7 @@ fn compare(options: &Options, directory: &Path) -> anyhow::Result<String> {
     let mut servers = Vec::new();
     if options.has_freeradius() {
         servers.push(Server::start(Kind::FreeRadius, options, &state)?);
+        servers.push(Server::start(Kind::FreeRadiusOnDisk, options, &state)?);
     }
     // It has no certificates.
     if options.transport != Transport::Tls {

@@ -57,13 +57,8 @@ pub(super) fn comparison(
     let Some(ours) = find(Kind::OtpRadiusd) else {
         return text;
     };
-    if let Some(rate) = freeradius {
-        goal(
-            &mut text,
-            "durable validations beside FreeRADIUS in memory",
-            ours.rate / rate >= 1.0,
-            &format!("{:.2} × (goal: 1.00 ×)", ours.rate / rate),
-        );
+    for peer in [Kind::FreeRadius, Kind::FreeRadiusOnDisk] {
+        beside(&mut text, ours, peer, find(peer), "");
     }
     if let Some(half) = half_of_freeradius {
         let at_half = at_rates.first().filter(|_| half < ours.rate);
@@ -114,22 +109,25 @@ pub(super) fn transports(rows: &[(Transport, Vec<(Kind, Seen)>)]) -> String {
     }
     text.push('\n');
     for (transport, servers) in rows {
-        let rate = |kind| {
-            servers
-                .iter()
-                .find(|(of, _)| *of == kind)
-                .map(|(_, seen)| seen.rate)
+        let find = |kind| servers.iter().find(|(of, _)| *of == kind).map(|(_, seen)| seen);
+        let Some(ours) = find(Kind::OtpRadiusd) else {
+            continue;
         };
-        if let (Some(ours), Some(freeradius)) = (rate(Kind::OtpRadiusd), rate(Kind::FreeRadius)) {
-            let seen = format!("{:.2} × (goal: 1.00 ×)", ours / freeradius);
-            let what = format!(
-                "durable validations beside FreeRADIUS in memory, {}",
-                transport.name()
-            );
-            goal(&mut text, &what, ours >= freeradius, &seen);
+        for peer in [Kind::FreeRadius, Kind::FreeRadiusOnDisk] {
+            let suffix = format!(", {}", transport.name());
+            beside(&mut text, ours, peer, find(peer), &suffix);
         }
     }
     text
+}
+
+/// The goal beside another server, if it was measured.
+fn beside(text: &mut String, ours: &Seen, peer: Kind, seen: Option<&Seen>, suffix: &str) {
+    if let Some(seen) = seen {
+        let ratio = ours.rate / seen.rate;
+        let what = format!("validations beside {peer}{suffix}");
+        goal(text, &what, ratio >= 1.0, &format!("{ratio:.2} × (goal: 1.00 ×)"));
+    }
 }
 
 /// Proxies beside radsecproxy.

@@ -29,6 +29,8 @@ pub(super) enum Kind {
     /// Debian's FreeRADIUS with users, passwords and keys in memory (`files`, `pap`, `totp`): nothing durable, no log, a
     /// code as often as it comes.
     FreeRadius,
+    /// The same, which changes a row of the user's on disk (`sql` with SQLite) before it accepts: what one code, one acceptance costs there.
+    FreeRadiusOnDisk,
     /// `radius-accept`: nothing but RADIUS.
     AcceptAll,
     /// `otp-radiusd` with its defaults: every HOTP code spent on disk before its Accept, a line of log per decision.
@@ -45,6 +47,7 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::FreeRadius => "FreeRADIUS in memory",
+            Self::FreeRadiusOnDisk => "FreeRADIUS, a row on disk for each Accept",
             Self::AcceptAll => "accepts everything",
             Self::OtpRadiusd => "otp-radiusd, durable HOTP",
             Self::RadsecProxy => "radsecproxy",
@@ -81,9 +84,9 @@ impl Server {
             _ => format!("{}://127.0.0.1:{}", transport.name(), free_port()?),
         };
         let command = match kind {
-            Kind::FreeRadius => {
-                let raddb = directory.join(format!("raddb-{}", transport.name()));
-                freeradius::configure(&raddb, &target, options, state, &certificates)?;
+            Kind::FreeRadius | Kind::FreeRadiusOnDisk => {
+                let raddb = directory.join(format!("{kind:?}-{}", transport.name()));
+                freeradius::configure(kind, &raddb, &target, options, state, &certificates)?;
                 freeradius::command(&raddb)
             }
             Kind::OtpRadiusd => {
@@ -171,10 +174,10 @@ impl Server {
             command.args([name, &number.to_string()]);
         }
         match (self.kind, self.work) {
-            (Kind::FreeRadius, Work::Otp) => {
+            (Kind::FreeRadius | Kind::FreeRadiusOnDisk, Work::Otp) => {
                 command.args(["--fixed-password", FIXED_PASSWORD]);
             }
-            (Kind::FreeRadius, Work::PasswordAndOtp) => {
+            (Kind::FreeRadius | Kind::FreeRadiusOnDisk, Work::PasswordAndOtp) => {
                 command.args(["--password", PASSWORD, "--totp"]);
             }
             (Kind::AcceptAll, _) => {}

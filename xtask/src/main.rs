@@ -14,6 +14,7 @@ mod outcome;
 mod packages;
 mod peers;
 mod planted;
+mod portable;
 mod sim;
 mod step;
 mod suite;
@@ -66,6 +67,7 @@ Commands:
                                    and a nightly toolchain
   deb [--try] [--profile NAME]     build the Debian package of both programs with cargo-deb, which is installed if it is not there;
                                    with --try, as root, install, use, update, remove and purge it in a Debian of its own
+  static [--profile NAME]          build both programs with musl, so that each is one file that needs no library, and try them
   peers [--profile NAME] [PAGE…]   as root, build the Debian package and follow the pages of docs/use, or those whose names
                                    contain PAGE, command by command, each on a Debian of its own where systemd runs: with
                                    a KDC, sshd, OpenVPN, FreeRADIUS, radsecproxy …; tshark judges what the daemon sends
@@ -98,6 +100,7 @@ fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
         ["check"] => check::run(),
         ["peers", rest @ ..] => peers::run(&peers::Options::parse(rest)?),
         ["deb", rest @ ..] => deb::run(&deb::Options::parse(rest)?),
+        ["static", rest @ ..] => portable::run(rest),
         ["sim", rest @ ..] => sim::run(rest),
         ["failover", rest @ ..] => failover::run(rest),
         [name, rest @ ..] if let Some(campaign) = campaign::named(name) => campaign::run(campaign, rest),

@@ -6,7 +6,6 @@ use std::{
     net::SocketAddr,
     num::NonZeroU16,
     path::{Path, PathBuf},
-    str::FromStr,
     time::Duration,
 };
 
@@ -17,13 +16,20 @@ use serde::{
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
+pub use error::ConfigError;
+pub use values::SocketPath;
+pub(crate) use values::{CacheSeconds, DeadlineMillis, IdleSeconds, SocketMode, UdpSockets};
+
 use crate::{
-    database::{DatabaseError, PostgresqlConfig},
+    database::PostgresqlConfig,
     endpoints::MetricsConfig,
-    tls::{TlsConfig, TlsConfigError},
+    tls::TlsConfig,
     transport::Transport,
     upstream::{Prepared, RealmConfig, Realms, UpstreamConfigError, UpstreamConfigs},
 };
+
+mod error;
+mod values;
 
 /// Where the configuration is looked for if nobody says otherwise.
 pub(crate) const DEFAULT_FILE: &str = "/etc/otp-radiusd/otp-radiusd.toml";
@@ -106,8 +112,8 @@ impl Default for Config {
             ],
             socket_mode: SocketMode(0o600),
             udp_sockets: None,
-            deadline_ms: DeadlineMillis(4_000),
-            password_cache_s: CacheSeconds(0),
+            deadline_ms: DeadlineMillis::default(),
+            password_cache_s: CacheSeconds::default(),
             admin_socket: None,
             metrics: MetricsConfig::default(),
             tls: TlsConfig::default(),
@@ -138,7 +144,7 @@ impl Default for LimitsConfig {
         Self {
             connections: NonZeroU16::MIN.saturating_add(1023),
             connections_per_address: NonZeroU16::MIN.saturating_add(127),
-            idle_s: IdleSeconds(900),
+            idle_s: IdleSeconds::default(),
         }
     }
 }
@@ -199,208 +205,8 @@ pub enum LogLevel {
     Trace,
 }
 
-/// Permissions of a socket file, written as an octal string such as `"0660"`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct SocketMode(pub u32);
-
-impl TryFrom<String> for SocketMode {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        // Digits alone: the parser would also take a sign.
-        let digits = text.bytes().all(|octet| octet.is_ascii_digit());
-        let mode = u32::from_str_radix(&text, 8).ok().filter(|_| digits);
-        match mode {
-            Some(mode) if mode & 0o600 != 0o600 => Err(format!(
-                "socket_mode {text:?} locks out the owner of the socket; write \"0600\" or \"0660\""
-            )),
-            Some(mode) if mode & 0o007 != 0 => Err(format!(
-                "socket_mode {text:?} lets everybody in, and the socket has no shared secret; write \"0600\" or \"0660\""
-            )),
-            Some(mode) if mode <= 0o770 => Ok(Self(mode)),
-            _ => Err(format!(
-                "socket_mode {text:?} is not an octal mode; write \"0600\" or \"0660\""
-            )),
-        }
-    }
-}
-
-/// Path of a socket of this machine, from the root on.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct SocketPath(PathBuf);
-
-impl FromStr for SocketPath {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.starts_with('/') {
-            true => Ok(Self(text.into())),
-            false => Err(format!(
-                "{text:?} is no absolute path; write e.g. {DEFAULT_ADMIN_SOCKET:?}"
-            )),
-        }
-    }
-}
-
-impl TryFrom<String> for SocketPath {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
 /// How long an MIT KDC waits for an answer unless its `timeout` says otherwise.
 pub(crate) const KDC_PATIENCE: Duration = Duration::from_secs(5);
-
-/// A deadline in milliseconds, between 100 and 30,000.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "u64")]
-pub struct DeadlineMillis(u64);
-
-impl DeadlineMillis {
-    /// The deadline as a duration from receipt.
-    pub fn duration(self) -> Duration {
-        Duration::from_millis(self.0)
-    }
-}
-
-impl TryFrom<u64> for DeadlineMillis {
-    type Error = String;
-
-    fn try_from(millis: u64) -> Result<Self, Self::Error> {
-        if (100..=30_000).contains(&millis) {
-            return Ok(Self(millis));
-        }
-        Err(format!(
-            "deadline_ms {millis} is outside 100..=30000; an MIT KDC gives up after 5000, so 4000 is a good value"
-        ))
-    }
-}
-
-/// A number of sockets, between 1 and 64.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "usize")]
-pub struct UdpSockets(usize);
-
-impl UdpSockets {
-    /// The number.
-    pub fn get(self) -> usize {
-        self.0
-    }
-}
-
-impl TryFrom<usize> for UdpSockets {
-    type Error = String;
-
-    fn try_from(sockets: usize) -> Result<Self, Self::Error> {
-        if (1..=64).contains(&sockets) {
-            return Ok(Self(sockets));
-        }
-        Err(format!(
-            "udp_sockets {sockets} is outside 1..=64; leave it out for one socket per processor"
-        ))
-    }
-}
-
-/// A time in seconds, between ten seconds and a day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "u64")]
-pub struct IdleSeconds(u64);
-
-impl IdleSeconds {
-    /// The time as a duration.
-    pub fn duration(self) -> Duration {
-        Duration::from_secs(self.0)
-    }
-}
-
-impl TryFrom<u64> for IdleSeconds {
-    type Error = String;
-
-    fn try_from(seconds: u64) -> Result<Self, Self::Error> {
-        if (10..=86_400).contains(&seconds) {
-            return Ok(Self(seconds));
-        }
-        Err(format!(
-            "idle_s {seconds} is outside 10..=86400; a proxy that asks with Status-Server twice a minute is never idle"
-        ))
-    }
-}
-
-/// A time in seconds, at most an hour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "u64")]
-pub struct CacheSeconds(u64);
-
-impl CacheSeconds {
-    /// The time as a duration.
-    pub fn duration(self) -> Duration {
-        Duration::from_secs(self.0)
-    }
-}
-
-impl TryFrom<u64> for CacheSeconds {
-    type Error = String;
-
-    fn try_from(seconds: u64) -> Result<Self, Self::Error> {
-        if seconds <= 3_600 {
-            return Ok(Self(seconds));
-        }
-        Err(format!(
-            "password_cache_s {seconds} is outside 0..=3600; 300 spares devices that come back every few minutes their hash, 0 remembers nothing"
-        ))
-    }
-}
-
-/// Why there is no configuration.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("cannot read {}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The file is not valid; the source names line, column and key.
-    #[error("{} is not valid", path.display())]
-    Invalid {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, and where.
-        source: Box<toml::de::Error>,
-    },
-    /// Nothing to listen on.
-    #[error("{}: `listen` is empty; leave it out for the defaults, or name a listener such as \"unix:/run/otp-radiusd/kdc.socket\"", path.display())]
-    NoListener {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The table `[tls]` leads to no TLS.
-    #[error("{}", path.as_ref().map_or_else(|| "the listeners cannot speak TLS".to_owned(), |path| path.display().to_string()))]
-    Tls {
-        /// The configuration file, if there is one.
-        path: Option<PathBuf>,
-        /// Why.
-        source: Box<TlsConfigError>,
-    },
-    /// The tables `[upstream.NAME]` and `[[realm]]` lead nowhere.
-    #[error("{}", path.as_ref().map_or_else(|| "the upstreams cannot be used".to_owned(), |path| path.display().to_string()))]
-    Upstream {
-        /// The configuration file, if there is one.
-        path: Option<PathBuf>,
-        /// Why.
-        source: Box<UpstreamConfigError>,
-    },
-    /// The table `[postgresql]`, or the options in its place, lead to no database.
-    #[error("the database of `[postgresql]` cannot be used")]
-    Database(#[from] DatabaseError),
-}
 
 impl Config {
     /// Reads a configuration from TOML; `path` is for messages only.
@@ -446,7 +252,7 @@ impl Config {
     /// Where the daemon is administered.
     pub(crate) fn admin_socket(&self) -> &Path {
         match &self.admin_socket {
-            Some(SocketPath(path)) => path,
+            Some(socket) => socket.path(),
             None => DEFAULT_ADMIN_SOCKET.as_ref(),
         }
     }
@@ -494,129 +300,4 @@ impl Config {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refusal(text: &str) -> String {
-        let error = Config::parse(text, "/etc/x.toml".as_ref()).unwrap_err();
-        format!("{:#}", anyhow::Error::from(error))
-    }
-
-    #[test]
-    fn an_empty_file_is_the_default() {
-        let config = Config::parse("", "x".as_ref()).unwrap();
-        assert_eq!(config.listen, Config::default().listen);
-        assert_eq!(config.deadline_ms.duration(), Duration::from_secs(4));
-        assert_eq!(config.password_cache_s.duration(), Duration::ZERO, "off");
-    }
-
-    #[test]
-    fn passwords_are_remembered_for_an_hour_at_most() {
-        for seconds in [0, 1, 300, 3600] {
-            let text = format!("password_cache_s = {seconds}");
-            let config = Config::parse(&text, "x".as_ref()).unwrap();
-            assert_eq!(config.password_cache_s.duration(), Duration::from_secs(seconds));
-        }
-    }
-
-    /// Text, and what the message must name.
-    const REFUSED: &[(&str, &[&str])] = &[
-        (
-            "\nstate_dirr = \"/x\"",
-            &["/etc/x.toml", "line 2", "state_dirr", "state_dir"],
-        ),
-        (
-            "listen = [\"dtls://1.2.3.4:5\"]",
-            &["line 1", "dtls://1.2.3.4:5", "udp://", "systemd:NAME"],
-        ),
-        ("listen = [\"unix:relative\"]", &["unix:relative", "absolute"]),
-        ("listen = [\"udp://localhost:1812\"]", &["udp://localhost:1812"]),
-        ("listen = []", &["/etc/x.toml", "`listen` is empty"]),
-        ("socket_mode = \"0666\"", &["line 1", "lets everybody in", "0660"]),
-        ("socket_mode = \"999\"", &["octal"]),
-        ("socket_mode = \"+600\"", &["octal"]),
-        ("log = [\"json\"]", &["line 1", "a table such as [log]"]),
-        ("postgresql = [\"otp\"]", &["line 1", "a table such as"]),
-        ("[postgresql]\nurls = \"x\"", &["line 2", "urls", "url_file"]),
-        ("socket_mode = \"0\"", &["locks out the owner", "0600"]),
-        ("udp_sockets = 0", &["line 1", "1..=64"]),
-        ("udp_sockets = -1", &["line 1"]),
-        ("[limits]\nconnections = 0", &["line 2"]),
-        ("[limits]\nidle_s = 9", &["line 2", "10..=86400"]),
-        ("limits = []", &["line 1", "a table such as"]),
-        ("[tls]\nradius_1_1 = \"maybe\"", &["line 2", "maybe", "require"]),
-        ("[tls]\nmin_version = \"1.1\"", &["line 2", "1.1", "1.3"]),
-        (
-            "[tls]\ncertficate = \"x\"",
-            &["line 2", "certficate", "certificate"],
-        ),
-        (
-            "[tls.clients]\nvpn = [\"sha256:AA\"]",
-            &["line 2", "sha256:AA", "openssl x509"],
-        ),
-        ("[tls.clients]\nvpn = [\"\"]", &["line 2", "by a name in it"]),
-        ("[tls.clients]\nvpn = \"vpn.example.com\"", &["line 2"]),
-        ("deadline_ms = 5", &["100..=30000"]),
-        ("deadline_ms = \"4s\"", &["line 1"]),
-        ("password_cache_s = 3601", &["line 1", "0..=3600"]),
-        ("password_cache_s = -1", &["line 1"]),
-        (
-            "admin_socket = \"admin.socket\"",
-            &["line 1", "no absolute path", "/run/otp-radiusd/admin.socket"],
-        ),
-        (
-            "[metrics]\nlisten = \"0.0.0.0:9812\"",
-            &["line 2", "loopback", "127.0.0.1:9812"],
-        ),
-        ("metrics = \"127.0.0.1:9812\"", &["line 1", "a table such as"]),
-        ("[log]\nformat = \"xml\"", &["line 2", "xml", "text"]),
-        ("[log]\nlevle = \"info\"", &["levle"]),
-        ("state_dir = ", &["line 1"]),
-    ];
-
-    #[test]
-    fn what_is_refused_is_named() {
-        for (text, parts) in REFUSED {
-            let message = refusal(text);
-            for part in *parts {
-                assert!(
-                    message.contains(part),
-                    "{text:?}: {message:?} does not name {part:?}"
-                );
-            }
-            assert_eq!(message.matches("/etc/x.toml").count(), 1, "{message}");
-            assert!(message.matches("TOML parse error").count() <= 1, "{message}");
-        }
-    }
-
-    #[test]
-    fn tls_needs_its_files_if_somebody_listens() {
-        let message = |text: &str| {
-            let config = Config::parse(text, "/etc/x.toml".as_ref()).unwrap();
-            let terms = config.tls_terms().map(|terms| terms.is_some());
-            terms.map_err(|error| format!("{:#}", anyhow::Error::from(error)))
-        };
-        assert_eq!(message("[tls]\ncertificate = \"/absent.pem\""), Ok(false));
-        let missing = message("listen = [\"tls://[::]:2083\"]").unwrap_err();
-        for part in [
-            "/etc/x.toml",
-            "tls://[::]:2083",
-            "`certificate`",
-            "certificate = \"/etc/",
-        ] {
-            assert!(missing.contains(part), "{missing}");
-        }
-        let text =
-            "listen = [\"systemd-tls:radsec\"]\n[tls]\ncertificate = \"/absent.pem\"\nkey = \"/absent.key\"";
-        assert!(message(text).unwrap_err().contains("`client_ca`"));
-        let absent = message(&format!("{text}\nclient_ca = \"/absent.ca\"")).unwrap_err();
-        for part in [
-            "/etc/x.toml",
-            "`[tls]`",
-            "cannot read /absent.pem",
-            "user of the daemon",
-        ] {
-            assert!(absent.contains(part), "{absent}");
-        }
-    }
-}
+mod tests;

@@ -82,13 +82,13 @@ pub fn system() -> System {
 }
 
 /// radsecproxy, which takes RADIUS over UDP and sends it on over TLS.
-struct Proxy {
+pub struct Proxy {
     child: Child,
     address: SocketAddr,
 }
 
 impl Proxy {
-    fn start(directory: &Path, authority: &Path, server: SocketAddr) -> Self {
+    pub fn start(directory: &Path, authority: &Path, server: SocketAddr) -> Self {
         let address = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let text = format!(
             "ListenUDP {address}\nLogLevel 2\n\
@@ -115,7 +115,7 @@ impl Proxy {
         Self { child, address }
     }
 
-    fn ask(&self, user: &str, password: &str) -> (Answer, String) {
+    pub fn ask(&self, user: &str, password: &str) -> (Answer, String) {
         radclient_to(self.address, PROXY_SECRET, &pap(user, password), &[])
     }
 }

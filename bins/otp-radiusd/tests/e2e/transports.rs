@@ -12,6 +12,7 @@ use std::{
 
 use crate::{
     radclient::{Answer, pap, radclient_to},
+    radsec,
     system::{Daemon, PATIENCE, System, hotp, program},
     wire::{Connection, Verdict},
 };
@@ -159,6 +160,23 @@ fn systemd_passes_streams() {
     let server = tcp.parse().unwrap();
     let (answer, text) = radclient_to(server, &secret, &pap("alice", &hotp(SECRET, 1)), &["-P", "tcp"]);
     assert_eq!(answer, Answer::Accept, "{text}");
+}
+
+/// On a socket that systemd made, TLS is spoken if the configuration says so.
+#[test]
+fn systemd_passes_streams_for_tls() {
+    let system = radsec::system();
+    let certificates = radsec::certificates();
+    let rules = "[tls.clients]\nvpn1 = [\"vpn1.example.com\"]\n";
+    let file = radsec::configuration(&system, certificates.path(), "\"systemd-tls:radsec\"", rules);
+    let address = format!("127.0.0.1:{}", free_port());
+    let options = ["-l", &address, "--fdname=radsec"];
+    let activated = Activated::start(&system, &options, &fs::read_to_string(file).unwrap());
+    let server = address.parse().unwrap();
+    let proxy = radsec::Proxy::start(certificates.path(), certificates.path(), server);
+    let (answer, text) = proxy.ask("alice", &hotp(SECRET, 0));
+    assert_eq!(answer, Answer::Accept, "{text}");
+    activated.wait_for("listening on tls://");
 }
 
 #[test]

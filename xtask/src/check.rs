@@ -45,10 +45,14 @@ fn steps(packages: &[&Package], oldest: &str, compiler: &str) -> Vec<Step> {
         .iter()
         .map(|package| format!(" -p {}", package.name))
         .collect();
-    let mut steps = vec![Step::new(
-        "dependencies",
-        "cargo deny check licenses bans sources",
-    )];
+    let mut steps = vec![
+        Step::new("dependencies", "cargo deny check licenses bans sources"),
+        // It is no member, so nothing else notices when its versions are those of another day.
+        Step::new(
+            "versions of the fuzz targets",
+            "cargo tree --manifest-path fuzz/Cargo.toml --locked --depth 0",
+        ),
+    ];
     if !is_version(compiler, oldest) {
         let line = format!("cargo +{oldest} check --workspace --all-targets --all-features");
         steps.push(in_target("oldest compiler", &line));

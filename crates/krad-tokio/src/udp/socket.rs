@@ -179,7 +179,8 @@ impl DatagramSocket for UdpListener {
             let flags = MsgFlags::empty();
             let message =
                 recvmsg::<SockaddrStorage>(self.socket.as_raw_fd(), &mut pieces, Some(&mut control), flags)?;
-            Ok((message.bytes, route(&message)?))
+            let route = route(&message).ok_or(io::ErrorKind::AddrNotAvailable)?;
+            Ok((message.bytes, route))
         });
         receiving.await
     }
@@ -207,12 +208,11 @@ impl DatagramSocket for UdpListener {
             let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(pieces.len(), control);
             let flags = MsgFlags::MSG_DONTWAIT;
             let messages = recvmmsg(self.socket.as_raw_fd(), &mut headers, &mut pieces, flags, None)?;
-            for message in messages {
-                // From an address that is none nothing can be answered.
-                if let Ok(route) = route(&message) {
-                    received.push((message.bytes, route));
-                }
-            }
+            // Each stays with its room, also one that cannot be answered.
+            received.extend(messages.map(|message| match route(&message) {
+                Some(route) => (message.bytes, route),
+                None => NOTHING,
+            }));
             Ok(())
         });
         receiving.await
@@ -267,16 +267,30 @@ impl UdpListener {
     }
 }
 
-/// The way of a message.
-fn route(message: &RecvMsg<'_, '_, SockaddrStorage>) -> io::Result<Route> {
-    let source = message.address.as_ref().and_then(socket_address);
-    let source = source.ok_or(io::ErrorKind::AddrNotAvailable)?;
-    let local = message.cmsgs()?.find_map(|control| match control {
-        ControlMessageOwned::Ipv4PacketInfo(info) => Some(Local::v4(info)),
-        ControlMessageOwned::Ipv6PacketInfo(info) => Local::v6(info),
-        _ => None,
-    });
-    Ok(Route { source, local })
+/// In the place of a datagram from an address that is none.
+const NOTHING: (usize, Route) = (
+    0,
+    Route {
+        source: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
+        local: None,
+    },
+);
+
+/// The way of a message; `None` if it has come from nowhere.
+fn route(message: &RecvMsg<'_, '_, SockaddrStorage>) -> Option<Route> {
+    let source = message.address.as_ref().and_then(socket_address)?;
+    // Whoever bound the socket may have asked for more than there is room for (`PassPacketInfo=`, `Timestamping=` of systemd). It is cut
+    // off then, and the kernel chooses the address of the reply.
+    let local = message
+        .cmsgs()
+        .into_iter()
+        .flatten()
+        .find_map(|control| match control {
+            ControlMessageOwned::Ipv4PacketInfo(info) => Some(Local::v4(info)),
+            ControlMessageOwned::Ipv6PacketInfo(info) => Local::v6(info),
+            _ => None,
+        });
+    Some(Route { source, local })
 }
 
 fn socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
@@ -356,6 +370,30 @@ mod tests {
             }
             listener.receive_batch(&mut batch).await.unwrap();
             assert_eq!(batch.datagrams().count(), 1, "the one that had no room");
+        }
+    }
+
+    /// As systemd binds it with `PassPacketInfo=yes`, and with other things that nobody here has asked for.
+    #[tokio::test]
+    async fn a_socket_that_tells_more_than_there_is_room_for_is_heard() {
+        for (bound, is_told) in [("127.0.0.1:0", false), ("0.0.0.0:0", true)] {
+            let socket = std::net::UdpSocket::bind(bound).unwrap();
+            setsockopt(&socket, sockopt::Ipv4PacketInfo, &true).unwrap();
+            if is_told {
+                setsockopt(&socket, sockopt::ReceiveTimestampns, &true).unwrap();
+            }
+            let listener = UdpListener::from_std(socket).unwrap();
+            let port = listener.local_addr().unwrap().port();
+            let client = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+            client.send_to(b"ask", ("127.0.0.1", port)).unwrap();
+            let mut batch = Batch::new(4);
+            listener.receive_batch(&mut batch).await.unwrap();
+            let received: Vec<_> = batch.datagrams().collect();
+            assert_eq!(
+                received,
+                [(&b"ask"[..], client.local_addr().unwrap().into())],
+                "{bound}"
+            );
         }
     }
 

@@ -123,12 +123,12 @@ impl<S: RadiusService, K: Hash + Eq + Clone> Exchange<S, K> {
         let answer = self.decide(for_service, Arc::clone(&client)).await;
         sleep_until(after(received_at, answer.delay()).min(deadline)).await;
         match encode(&answer, &request, terms.reply_style, &peer) {
-            Ok(reply) => {
+            Ok((code, reply)) => {
                 let reply = Arc::from(reply);
                 self.duplicates()
                     .complete(&key, ticket, Arc::clone(&reply), Instant::now());
                 let elapsed = Instant::now().saturating_duration_since(received_at);
-                guarded(|| self.service.answered(&peer, &client, answer.code(), elapsed));
+                guarded(|| self.service.answered(&peer, &client, code, elapsed));
                 Some(reply)
             }
             Err(error) => {
@@ -248,13 +248,13 @@ fn authenticate(
     Ok((request.to_buf(), proof))
 }
 
-/// Encodes an answer; one that cannot be encoded becomes a bare Access-Reject.
+/// Encodes an answer, and tells its code; one that cannot be encoded becomes a bare Access-Reject.
 fn encode(
     answer: &Answer,
     request: &RequestBuf,
     style: ReplyStyle,
     peer: &Peer,
-) -> Result<Vec<u8>, EncodeError> {
+) -> Result<(Code, Vec<u8>), EncodeError> {
     let request = request.as_request();
     let whole = answer
         .attributes()
@@ -262,10 +262,14 @@ fn encode(
             reply.with(kind, value)
         })
         .and_then(|reply| reply.sign(style));
-    whole.or_else(|error| {
-        tracing::error!(%peer, %error, code = %answer.code(), "answer cannot be encoded: Access-Reject");
-        request.reply(Code::ACCESS_REJECT).sign(style)
-    })
+    match whole {
+        Ok(octets) => Ok((answer.code(), octets)),
+        Err(error) => {
+            tracing::error!(%peer, %error, code = %answer.code(), "answer cannot be encoded: Access-Reject");
+            let rejection = request.reply(Code::ACCESS_REJECT).sign(style)?;
+            Ok((Code::ACCESS_REJECT, rejection))
+        }
+    }
 }
 
 pin_project! {

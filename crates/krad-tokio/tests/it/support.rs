@@ -44,6 +44,8 @@ pub struct TestService {
     pub lookup_panics: AtomicBool,
     /// What proved the packets that were authentic, in order.
     pub proofs: Mutex<Vec<Proof>>,
+    /// What left, in order.
+    pub answered: Mutex<Vec<Code>>,
 }
 
 /// The receiving ends of a [`TestService`].
@@ -74,6 +76,7 @@ pub fn service(terms: Option<ClientTerms>) -> (Arc<TestService>, Observed) {
         terms,
         lookup_panics: AtomicBool::new(false),
         proofs: Mutex::default(),
+        answered: Mutex::default(),
     };
     (
         Arc::new(service),
@@ -165,6 +168,10 @@ impl RadiusService for TestService {
 
     fn repeated(&self, _peer: &Peer, _client: &&'static str) {
         self.repeated.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn answered(&self, _peer: &Peer, _client: &&'static str, code: Code, _elapsed: Duration) {
+        self.answered.lock().unwrap().push(code);
     }
 
     fn opened(&self, _peer: &Peer) {

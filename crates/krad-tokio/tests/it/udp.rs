@@ -100,6 +100,8 @@ async fn answers() {
         ("accept", Code::ACCESS_ACCEPT),
     ]) {
         assert_eq!(nas.ask(user, identifier).await, code, "{user}");
+        let told = server.service.answered.lock().unwrap().pop();
+        assert_eq!(told, Some(code), "{user}: what is counted is what leaves");
     }
 }
 

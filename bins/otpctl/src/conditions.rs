@@ -61,7 +61,7 @@ impl ConditionOptions {
 fn parse_condition(dictionary: &Dictionary, written: &str) -> Result<AttributeCondition, Failure> {
     let (encoded, text) = encoded_of_request(dictionary, written)?;
     let (vendor, value) = place(dictionary, &encoded)?;
-    let is_quoted = text.starts_with('"');
+    let is_quoted = text.strip_prefix('"').is_some_and(|rest| rest.ends_with('"'));
     let (is_text, is_glob) = match encoded.definition.data_type {
         DataType::String => (true, text.contains('*') && !is_quoted),
         DataType::Octets => (true, text.contains('*') && !is_quoted && !text.starts_with("0x")),
@@ -213,6 +213,7 @@ mod tests {
             ),
             (&["Called-Station-Id=\"a*\""], &["Called-Station-Id=a*"], true),
             (&["Called-Station-Id=\"a*\""], &["Called-Station-Id=ab"], false),
+            (&["Called-Station-Id=\"a*"], &["Called-Station-Id=\"ab"], true),
             (&["Called-Station-Id=*"], &[], false),
             (&["User-Name=al*"], &[], true),
             (&["NAS-Port-Type=Wireless-802.11"], &["NAS-Port-Type=19"], true),

@@ -90,7 +90,7 @@ pub use paths::Paths;
 pub use postgres::Postgres;
 pub use rotation::{KeyStatus, Rotation, RotationProgress};
 pub use route::Source;
-pub use rule::{MAX_RULES, NewRule, RuleRecord, RuleSettings};
+pub use rule::{NewRule, RuleRecord, RuleSettings};
 pub use seal::KeyId;
 pub use secret_file::{SecretFileError, read_secret_file};
 pub use state::{Ask, Basis};

@@ -176,17 +176,26 @@ impl Store {
         after: &ReplyAttributes,
         deed: impl Fn(&'static str) -> Deed<'a>,
     ) -> Result<(), Fault> {
-        let only = |those: &ReplyAttributes, others: &ReplyAttributes| -> Vec<String> {
-            those
-                .iter()
-                .filter(|one| !others.iter().any(|other| other == *one))
-                .map(|one| format!("{} = {}", one.name, one.text))
-                .collect()
-        };
-        let (removed, set) = (only(before, after), only(after, before));
-        for (name, details) in [("reply-attribute-removed", removed), ("reply-attribute-set", set)] {
-            for detail in details {
-                self.log(transaction, &deed(name).with(&detail))?;
+        let names = ["reply-attribute-removed", "reply-attribute-set"];
+        let (before, after): (Vec<_>, Vec<_>) = (before.iter().collect(), after.iter().collect());
+        let text = |one: &&ReplyAttribute| format!("{} = {}", one.name, one.text);
+        self.log_changes(transaction, names, [&before, &after], text, deed)
+    }
+
+    /// Records under the first of `names` what only the first list has, under the second one what only the second list has.
+    pub(crate) fn log_changes<'a, T: PartialEq>(
+        &self,
+        transaction: Sql<'_>,
+        names: [&'static str; 2],
+        lists: [&[T]; 2],
+        text: impl Fn(&T) -> String,
+        deed: impl Fn(&'static str) -> Deed<'a>,
+    ) -> Result<(), Fault> {
+        let [before, after] = lists;
+        let [removed, set] = names;
+        for (name, those, others) in [(removed, before, after), (set, after, before)] {
+            for one in those.iter().filter(|one| !others.contains(one)) {
+                self.log(transaction, &deed(name).with(&text(one)))?;
             }
         }
         Ok(())

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The most rules of a store: each login looks at all of them.
-pub const MAX_RULES: usize = 1000;
+const MAX_RULES: usize = 1000;
 
 /// Between the places of rules that are added one after the other, so that others fit between them.
 const GAP: u32 = 10;
@@ -59,13 +59,6 @@ pub struct RuleSettings {
     pub reply: ReplyAttributes,
 }
 
-impl RuleSettings {
-    /// For the audit trail.
-    fn detail(&self) -> String {
-        format!("order={} {}", self.order, self.conditions)
-    }
-}
-
 impl Store {
     /// Adds a rule. It holds from the next answer on, in every process.
     ///
@@ -105,18 +98,13 @@ impl Store {
             );
             inserted.map_err(|fault| fault.or_exists(Kind::Rule, rule.name.as_str()))?;
             move_epoch(transaction)?;
-            let settings = RuleSettings {
-                order,
-                enabled: rule.enabled,
-                conditions: rule.conditions.clone(),
-                reply: rule.reply.clone(),
-            };
             let state = if rule.enabled { "" } else { ", disabled" };
-            let detail = settings.detail() + state;
+            let detail = format!("order={order}{state}");
             self.log(
                 transaction,
                 &Deed::on_rule("rule-added", &rule.name).with(&detail),
             )?;
+            self.log_conditions(transaction, &rule.name, &Conditions::default(), &rule.conditions)?;
             self.log_reply(transaction, &ReplyAttributes::none(), &rule.reply, |deed| {
                 Deed::on_rule(deed, &rule.name)
             })
@@ -177,10 +165,11 @@ impl Store {
                 let deed = if after.enabled { "rule-enabled" } else { "rule-disabled" };
                 self.log(transaction, &Deed::on_rule(deed, name))?;
             }
-            if (after.order, &after.conditions) != (before.order, &before.conditions) {
-                let detail = after.detail();
+            if after.order != before.order {
+                let detail = format!("order={}", after.order);
                 self.log(transaction, &Deed::on_rule("rule-changed", name).with(&detail))?;
             }
+            self.log_conditions(transaction, name, &before.conditions, &after.conditions)?;
             self.log_reply(transaction, &before.reply, &after.reply, |deed| {
                 Deed::on_rule(deed, name)
             })
@@ -200,6 +189,21 @@ impl Store {
             }
             move_epoch(transaction)?;
             self.log(transaction, &Deed::on_rule("rule-removed", name))
+        })
+    }
+
+    /// Records what was added and what was taken away, each by itself: a record has no room for a hundred.
+    fn log_conditions(
+        &self,
+        transaction: Sql<'_>,
+        rule: &str,
+        before: &Conditions,
+        after: &Conditions,
+    ) -> Result<(), Fault> {
+        let names = ["rule-condition-removed", "rule-condition-set"];
+        let (before, after): (Vec<_>, Vec<_>) = (before.texts().collect(), after.texts().collect());
+        self.log_changes(transaction, names, [&before, &after], String::clone, |deed| {
+            Deed::on_rule(deed, rule)
         })
     }
 }

@@ -176,6 +176,12 @@ fn what_was_done_is_in_the_audit_trail() {
             Ok(())
         })
         .unwrap();
+    store
+        .change_rule("guests", |settings| {
+            settings.conditions.clients.pop();
+            Ok(())
+        })
+        .unwrap();
     store.remove_rule("guests").unwrap();
     let heads = store.audit_heads().unwrap().into_iter();
     let trail: Vec<String> = heads
@@ -183,11 +189,15 @@ fn what_was_done_is_in_the_audit_trail() {
         .map(|entry| entry.record)
         .collect();
     for deed in [
-        r#"{"deed":"rule-added","rule":"guests","detail":"order=10 every login""#,
+        r#"{"deed":"rule-added","rule":"guests","detail":"order=10""#,
         r#"{"deed":"reply-attribute-set","rule":"guests","detail":"Filter-Id = "#,
         r#"{"deed":"rule-disabled","rule":"guests","uid""#,
         r#"{"deed":"rule-enabled","rule":"guests","uid""#,
-        r#"{"deed":"rule-changed","rule":"guests","detail":"order=3 client=switch-*, client=vpn, realm=corp.example, user=a*, "#,
+        r#"{"deed":"rule-changed","rule":"guests","detail":"order=3""#,
+        r#"{"deed":"rule-condition-set","rule":"guests","detail":"client=switch-*""#,
+        r#"{"deed":"rule-condition-set","rule":"guests","detail":"user=a*""#,
+        r#"{"deed":"rule-condition-set","rule":"guests","detail":"Cisco-AVPair=\"a*\"""#,
+        r#"{"deed":"rule-condition-removed","rule":"guests","detail":"client=vpn""#,
         r#"{"deed":"reply-attribute-removed","rule":"guests","detail":"Filter-Id = "#,
         r#"{"deed":"reply-attribute-set","rule":"guests","detail":"Class = [120]""#,
         r#"{"deed":"rule-removed","rule":"guests","uid""#,

@@ -386,10 +386,11 @@ impl<R: Reporter, S: AccountStore> RadiusService for Radius<R, S> {
             otp_service::Answer::Upstream(answer) => {
                 let told = told.unwrap_or_else(|| Told::refusal(outcome.reason));
                 let is_own = answer == UpstreamAnswer::Reject && outcome.reason != Reason::UpstreamRejected;
-                match forwarded(&request, sources, &told) {
-                    Some(answer) if is_own => answer.not_before(client.reject_delay()),
-                    Some(answer) => answer,
-                    None => Answer::reject(),
+                let answer = forwarded(&request, sources, &told);
+                if is_own {
+                    answer.not_before(client.reject_delay())
+                } else {
+                    answer
                 }
             }
         }

@@ -1,13 +1,13 @@
 //! What replies carry.
 
-use krad::AttributeType;
+use krad::{Attribute, AttributeType, VendorId};
 use krad_tokio::{AccessRequest, Answer};
 use otp_store::UpstreamAnswer;
 use otp_validation::{
     Login, ReplyAttribute, ReplyAttributes, ReplyRules, RequestAttribute, UserName, VendorAttribute, merged,
 };
 
-use crate::upstream::{Told, fits};
+use crate::upstream::Told;
 
 /// Whose attributes an Access-Accept carries. Those of the user come first, then those of the rules that are about the login, in
 /// their order, then those of the client; an earlier one takes the place of a later one of its name.
@@ -74,8 +74,8 @@ impl<'a> Sources<'a> {
 }
 
 /// An answer that an upstream has decided: with what passes of its attributes, and in an Access-Accept with those from here, which
-/// take the place of the upstream's as a user's take the place of a client's. `None` if that does not fit.
-pub(crate) fn forwarded(request: &AccessRequest, sources: Sources<'_>, told: &Told) -> Option<Answer> {
+/// take the place of the upstream's as a user's take the place of a client's.
+pub(crate) fn forwarded(request: &AccessRequest, sources: Sources<'_>, told: &Told) -> Answer {
     let (is_accept, answer) = match told.answer {
         UpstreamAnswer::Accept => (true, Answer::accept()),
         // A proxy holds nothing back: who has decided has done so.
@@ -83,32 +83,37 @@ pub(crate) fn forwarded(request: &AccessRequest, sources: Sources<'_>, told: &To
         UpstreamAnswer::Challenge => (false, Answer::bare_challenge()),
     };
     let Some(clients) = sources.of_client(request) else {
-        return Some(answer);
+        return answer;
     };
     let own = if is_accept {
         sources.attributes(request, clients)
     } else {
         Vec::new()
     };
-    let upstreams = told.attributes.iter().filter(|(kind, _)| {
-        !own.iter()
-            .any(|own| own.overrides && own.kind == kind.0 && !is_vendors(*kind))
+    let upstreams = told
+        .attributes
+        .iter()
+        .filter(|(kind, value)| !own.iter().any(|own| takes_place(own, *kind, value)));
+    let answer = upstreams.fold(answer, |answer, (kind, value)| {
+        answer.with(*kind, value.as_slice())
     });
-    let all: Vec<(AttributeType, &[u8])> = upstreams
-        .map(|(kind, value)| (*kind, value.as_slice()))
-        .chain(
-            own.iter()
-                .map(|own| (AttributeType(own.kind), own.value.as_slice())),
-        )
-        .collect();
-    fits(request, all.iter().map(|(_, value)| *value)).then(|| {
-        all.into_iter()
-            .fold(answer, |answer, (kind, value)| answer.with(kind, value))
-    })
+    with_all(answer, own)
 }
 
-fn is_vendors(kind: AttributeType) -> bool {
-    kind == AttributeType::VENDOR_SPECIFIC
+/// Whether an attribute from here takes the place of an upstream's: they have the same type, or a vendor's type in common.
+fn takes_place(own: &ReplyAttribute, kind: AttributeType, value: &[u8]) -> bool {
+    own.overrides
+        && types(AttributeType(own.kind), &own.value).any(|own| types(kind, value).any(|other| other == own))
+}
+
+/// The type of an attribute; of Vendor-Specific those in it, as far as they can be told.
+fn types(
+    kind: AttributeType,
+    value: &[u8],
+) -> impl Iterator<Item = (AttributeType, Option<(VendorId, u32)>)> {
+    let values = Attribute { kind, value }.values();
+    let types = values.map(move |(vendor, _)| (kind, vendor));
+    types.filter(|(kind, vendor)| *kind != AttributeType::VENDOR_SPECIFIC || vendor.is_some())
 }
 
 /// An Access-Accept with the attributes from all sources.
@@ -123,8 +128,57 @@ pub(crate) fn accept(request: &AccessRequest, sources: Sources<'_>) -> Answer {
     let Some(clients) = sources.of_client(request) else {
         return answer;
     };
-    let attributes = sources.attributes(request, clients).into_iter();
-    attributes.fold(answer, |answer, attribute| {
+    with_all(answer, sources.attributes(request, clients))
+}
+
+fn with_all(answer: Answer, attributes: Vec<&ReplyAttribute>) -> Answer {
+    attributes.into_iter().fold(answer, |answer, attribute| {
         answer.with(AttributeType(attribute.kind), attribute.value.as_slice())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_set_here_takes_the_place_of_what_an_upstream_says_of_the_same() {
+        const SESSION_TIMEOUT: u8 = 27;
+        const VENDOR_SPECIFIC: u8 = 26;
+        let cisco: &[u8] = &[0, 0, 0, 9, 1, 3, b'a'];
+        let packed: &[u8] = &[0, 0, 0, 9, 2, 3, b'x', 1, 3, b'b'];
+        let other_type: &[u8] = &[0, 0, 0, 9, 2, 3, b'a'];
+        let other_vendor: &[u8] = &[0, 0, 0x3a, 0x8c, 1, 3, b'a'];
+        let opaque: &[u8] = &[0, 0, 0, 9, 1, 9, b'a'];
+        for (own, upstreams, expected) in [
+            (
+                (SESSION_TIMEOUT, &[0, 0, 0, 1][..]),
+                (SESSION_TIMEOUT, &[0, 0, 0, 2][..]),
+                true,
+            ),
+            ((SESSION_TIMEOUT, &[0, 0, 0, 1]), (28, &[0, 0, 0, 1]), false),
+            ((VENDOR_SPECIFIC, cisco), (VENDOR_SPECIFIC, cisco), true),
+            ((VENDOR_SPECIFIC, cisco), (VENDOR_SPECIFIC, packed), true),
+            ((VENDOR_SPECIFIC, cisco), (VENDOR_SPECIFIC, other_type), false),
+            ((VENDOR_SPECIFIC, cisco), (VENDOR_SPECIFIC, other_vendor), false),
+            ((VENDOR_SPECIFIC, opaque), (VENDOR_SPECIFIC, opaque), false),
+        ] {
+            for overrides in [true, false] {
+                let own = ReplyAttribute {
+                    name: String::new(),
+                    text: String::new(),
+                    kind: own.0,
+                    value: own.1.to_vec(),
+                    overrides,
+                };
+                let takes_place = takes_place(&own, AttributeType(upstreams.0), upstreams.1);
+                assert_eq!(
+                    takes_place,
+                    expected && overrides,
+                    "{:?} {upstreams:?}",
+                    own.value
+                );
+            }
+        }
+    }
 }

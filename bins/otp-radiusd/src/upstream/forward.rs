@@ -4,7 +4,7 @@
 //! Message-Authenticator made anew, and a Proxy-State of this server's is added, by which it knows a request that comes back to it.
 //! Of a reply passes what the upstream's rule permits.
 
-use krad::{AttributeType, Code, EncodeError, MAX_PACKET_LENGTH, RequestTemplate, radius11::Version};
+use krad::{AttributeType, Code, EncodeError, RequestTemplate, radius11::Version};
 use krad_tokio::{
     AccessRequest, Peer,
     pool::{Answered, NoAnswerCause, Reply, Scheme},
@@ -204,13 +204,4 @@ fn compose(arrived: Arrived<'_>, upstream: &Upstream, state: Option<&[u8]>) -> O
 
 fn with_mark(template: RequestTemplate, mark: &[u8; 16]) -> Result<RequestTemplate, EncodeError> {
     template.with(AttributeType::PROXY_STATE, mark)
-}
-
-/// Whether these attributes fit into a reply to `request`, beside what every reply carries.
-pub(crate) fn fits<'a>(request: &AccessRequest, attributes: impl Iterator<Item = &'a [u8]>) -> bool {
-    let octets = |length: usize, value: &[u8]| length.saturating_add(2).saturating_add(value.len());
-    let proxy_states = request.as_request();
-    let echoed = proxy_states.proxy_states().fold(0, octets);
-    // Header and Message-Authenticator.
-    attributes.fold(echoed.saturating_add(38), octets) <= MAX_PACKET_LENGTH
 }

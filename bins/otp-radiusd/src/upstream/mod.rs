@@ -25,7 +25,7 @@ pub use self::config::{UpstreamConfig, UpstreamConfigError};
 use self::{config::ReplyRule, filter::ReplyFilter};
 pub(crate) use self::{
     config::{RealmConfig, Realms, UpstreamConfigs},
-    forward::{Arrived, Told, fits},
+    forward::{Arrived, Told},
 };
 use crate::{
     metrics::TIMES,

@@ -230,6 +230,24 @@ fn users_and_realms_go_to_freeradius() {
     );
 }
 
+/// What is added here can be too much for what the upstream has accepted: the log tells, and not the NAS alone.
+#[test]
+fn an_acceptance_that_does_not_fit_is_refused_and_logged() {
+    let upstream = Scripted::start(Behaviour::After(Duration::ZERO));
+    let proxy = Proxy::start(System::new(), &corp(&[&upstream.url], "status_server = false"));
+    assert_eq!(proxy.ask("bob@example.org", "x").0, Answer::Accept);
+    let long = format!("Reply-Message={}", "x".repeat(253));
+    for name in ["a", "b", "c", "d"] {
+        let args = ["rule", "add", name];
+        let reply = ["--reply", long.as_str()];
+        proxy
+            .system
+            .otpctl(&[&args[..], &reply, &reply, &reply, &reply].concat(), "");
+    }
+    assert_eq!(proxy.ask("bob@example.org", "x").0, Answer::Reject);
+    proxy.daemon.wait_for("answer cannot be encoded");
+}
+
 #[test]
 fn a_question_of_freeradius_is_passed_on_where_it_can_be() {
     let upstream = FreeRadius::udp();

@@ -4,11 +4,6 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-/// musl's has one lock for all threads.
-#[cfg(target_env = "musl")]
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     otp_radiusd::run(otp_radiusd::Cli::parse())
 }

@@ -115,8 +115,23 @@ impl Proxy {
         Self { child, address }
     }
 
-    pub fn ask(&self, user: &str, password: &str) -> (Answer, String) {
-        radclient_to(self.address, PROXY_SECRET, &pap(user, password), &[])
+    fn ask(&self, user: &str, password: &str) -> (Answer, String) {
+        self.send(&pap(user, password))
+    }
+
+    fn send(&self, request: &str) -> (Answer, String) {
+        radclient_to(self.address, PROXY_SECRET, request, &[])
+    }
+
+    /// The first request: it takes a moment until the proxy is connected.
+    pub fn send_first(&self, request: &str) -> (Answer, String) {
+        let started = Instant::now();
+        loop {
+            match self.send(request) {
+                (Answer::Silence, _) if started.elapsed() < PATIENCE => {}
+                answered => return answered,
+            }
+        }
     }
 }
 
@@ -136,15 +151,8 @@ fn radsecproxy_with_a_certificate() {
     let daemon = daemon(&system, &file);
     let proxy = Proxy::start(certificates.path(), certificates.path(), daemon.address("tls"));
 
-    let started = Instant::now();
     let code = hotp(SECRET, 0);
-    let (answer, text) = loop {
-        // It takes a moment until the proxy is connected.
-        match proxy.ask("alice", &code) {
-            (Answer::Silence, _) if started.elapsed() < PATIENCE => {}
-            answered => break answered,
-        }
-    };
+    let (answer, text) = proxy.send_first(&pap("alice", &code));
     assert_eq!(answer, Answer::Accept, "{text}");
     assert!(text.contains("Message-Authenticator"), "{text}");
     assert_eq!(proxy.ask("alice", &code).0, Answer::Reject, "the same code again");
@@ -156,6 +164,42 @@ fn radsecproxy_with_a_certificate() {
         line.contains("client=\"vpn1\"") && line.contains("peer=\"tls 127.0.0.1:"),
         "{line}"
     );
+}
+
+/// Behind one address, a certificate lets in the client that it is for, whoever else a packet says it is from.
+#[test]
+fn a_nas_identifier_chooses_among_clients_that_the_certificate_permits() {
+    let system = System::new();
+    system.user_with_token("alice", SECRET, &["--type", "hotp"]);
+    for branch in ["branch1", "branch2", "branch3"] {
+        system.radius_client(branch, &["--nas-identifier", branch]);
+    }
+    let certificates = certificates();
+    let rules = "[tls.clients]\nbranch1 = [\"vpn1.example.com\"]\nbranch2 = [\"vpn2.example.com\"]\n";
+    let file = configuration(&system, certificates.path(), ON_LOOPBACK, rules);
+    let daemon = daemon(&system, &file);
+    let proxy = Proxy::start(certificates.path(), certificates.path(), daemon.address("tls"));
+    let from = |branch: &str, counter| {
+        let request = pap("alice", &hotp(SECRET, counter));
+        format!("{}, NAS-Identifier = \"{branch}\"\n", request.trim_end())
+    };
+    let (answer, text) = proxy.send_first(&from("branch1", 0));
+    assert_eq!(answer, Answer::Accept, "{text}");
+    assert!(
+        daemon
+            .wait_for("verdict=\"accept\"")
+            .contains("client=\"branch1\"")
+    );
+    assert_eq!(
+        proxy.send(&from("branch2", 1)).0,
+        Answer::Silence,
+        "another's certificate"
+    );
+    assert_eq!(proxy.send(&from("branch9", 1)).0, Answer::Silence, "nobody");
+    assert_eq!(daemon.count("decided"), 1);
+    let (answer, text) = proxy.send(&from("branch3", 1));
+    assert_eq!(answer, Answer::Accept, "any certificate of the authority: {text}");
+    daemon.wait_for("client=\"branch3\"");
 }
 
 #[test]

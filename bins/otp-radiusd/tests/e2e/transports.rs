@@ -174,7 +174,7 @@ fn systemd_passes_streams_for_tls() {
     let activated = Activated::start(&system, &options, &fs::read_to_string(file).unwrap());
     let server = address.parse().unwrap();
     let proxy = radsec::Proxy::start(certificates.path(), certificates.path(), server);
-    let (answer, text) = proxy.ask("alice", &hotp(SECRET, 0));
+    let (answer, text) = proxy.send_first(&pap("alice", &hotp(SECRET, 0)));
     assert_eq!(answer, Answer::Accept, "{text}");
     activated.wait_for("listening on tls://");
 }

@@ -146,8 +146,8 @@ fn sigkill_between_commit_and_answer_is_made_up_for() {
 fn dies_at_its_first_answer(system: &System) -> Command {
     let mut command = Command::new("strace");
     command
-        .args(["-D", "-f", "-qq", "-e", "trace=sendto,sendmsg", "-e"])
-        .arg("inject=sendto,sendmsg:error=EIO:signal=KILL:when=1")
+        .args(["-D", "-f", "-qq", "-e", "trace=sendto,sendmsg,sendmmsg", "-e"])
+        .arg("inject=sendto,sendmsg,sendmmsg:error=EIO:signal=KILL:when=1")
         .args(["-o", "/dev/null"]);
     system.daemon_under(command)
 }

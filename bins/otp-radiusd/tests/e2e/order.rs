@@ -103,6 +103,36 @@ fn an_accept_without_a_sync_of_its_own_is_noticed() {
     );
     assert_eq!(too_early(&[&request, &accept]), 1);
     assert_eq!(too_early(&[&request, &sync("-1 EIO"), &accept]), 1);
+    let one = |kind: &str, port: u16| {
+        format!(
+            r#"{{msg_hdr={{msg_name={{sin_port=htons({port}), sin_addr=inet_addr("\x31")}}, msg_iov=[{{iov_base="{kind}\x07\x00\x2c"}}]}}, msg_len=44}}"#
+        )
+    };
+    let (asked, let_in) = (
+        one(r"\x01", 4000) + ", " + &one(r"\x01", 5000),
+        one(r"\x02", 5000) + ", " + &one(r"\x02", 4000),
+    );
+    let (came, left) = (
+        format!("10 recvmmsg(9, [{asked}], 16, MSG_DONTWAIT, NULL) = 2"),
+        format!("10 sendmmsg(9, [{let_in}], 2, MSG_DONTWAIT) = 2"),
+    );
+    assert_eq!(too_early(&[&came, &sync("0"), &left]), 0);
+    assert_eq!(too_early(&[&came, &left]), 2, "each of those that leave together");
+    assert_eq!(
+        too_early(&[&request, &sync("0"), &left]),
+        1,
+        "nobody asked for the other"
+    );
+    let (leaving, gone) = (
+        "10 sendmmsg(9,  <unfinished ...>",
+        format!("10 <... sendmmsg resumed>[{let_in}], 2, MSG_DONTWAIT) = 2"),
+    );
+    assert_eq!(too_early(&[&came, &sync("0"), leaving, &gone]), 0);
+    assert_eq!(
+        too_early(&[&came, leaving, &sync("0"), &gone]),
+        2,
+        "a sync while they leave"
+    );
     assert_eq!(
         too_early(&[
             &request,
@@ -135,10 +165,11 @@ fn traced(system: &System, trace: &std::path::Path) -> Command {
             "-qq",
             "-y",
             "-xx",
+            // Also how many messages of one call are shown.
             "-s",
-            "4",
+            "64",
             "-e",
-            "trace=fdatasync,fsync,recvfrom,sendto",
+            "trace=fdatasync,fsync,recvfrom,recvmmsg,sendto,sendmmsg",
             "-e",
         ])
         .args(["signal=none", "-o"])
@@ -181,13 +212,13 @@ struct Seen {
 }
 
 impl Seen {
-    /// Reads what `strace -f -y -xx -s 4` wrote: lines in the order of events, each with its thread.
+    /// Reads what `strace -f -y -xx` wrote: lines in the order of events, each with its thread.
     fn read(trace: &str) -> Self {
         let mut seen = Self::default();
         // Port and Identifier of each request: the line at which it came.
-        let mut requests: HashMap<(String, String), usize> = HashMap::new();
-        // Of each thread, the call that has begun: its line and text.
-        let mut begun: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
+        let mut requests: HashMap<Place, usize> = HashMap::new();
+        // Of each thread, the call that has begun: its line and text, and the last sync before it.
+        let mut begun: BTreeMap<&str, (usize, &str, Option<usize>)> = BTreeMap::new();
         // When the last sync to have returned began. Syncs of one log do not overlap.
         let mut synced = None;
         for (number, line) in trace.lines().enumerate() {
@@ -196,17 +227,17 @@ impl Seen {
             };
             let event = event.trim_start();
             if event.ends_with("<unfinished ...>") {
-                begun.insert(thread, (number, event));
+                begun.insert(thread, (number, event, synced));
                 // What is being sent has been handed over already.
                 if event.starts_with("sendto") {
                     seen.sent(number, event, &requests, synced);
                 }
                 continue;
             }
-            let (since, call) = if event.starts_with("<...") {
-                begun.remove(thread).unwrap_or((number, event))
+            let (since, call, synced_before) = if event.starts_with("<...") {
+                begun.remove(thread).unwrap_or((number, event, None))
             } else {
-                (number, event)
+                (number, event, synced)
             };
             if (call.starts_with("fdatasync") || call.starts_with("fsync"))
                 && call.contains(LOG)
@@ -214,11 +245,12 @@ impl Seen {
             {
                 seen.syncs += 1;
                 synced = Some(since);
-            } else if call.starts_with("recvfrom") {
-                // The datagram and its source stand in the second half.
-                if let Some(place) = place(event) {
-                    requests.insert(place, number);
-                }
+            } else if call.starts_with("recv") {
+                // The datagrams and their sources stand in the second half.
+                requests.extend(messages(event).map(|message| (message.place, number)));
+            } else if call.starts_with("sendmmsg") {
+                // What was sent stands in the second half, too; it was handed over before the first.
+                seen.sent(since, event, &requests, synced_before);
             } else if event.starts_with("sendto") {
                 seen.sent(number, event, &requests, synced);
             }
@@ -226,21 +258,15 @@ impl Seen {
         seen
     }
 
-    fn sent(
-        &mut self,
-        line: usize,
-        event: &str,
-        requests: &HashMap<(String, String), usize>,
-        synced: Option<usize>,
-    ) {
-        if !event.contains(r#""\x02"#) {
-            return;
-        }
-        self.accepts += 1;
-        let came = place(event).and_then(|place| requests.get(&place).copied());
-        let is_covered = came.is_some_and(|came| synced.is_some_and(|began| began > came));
-        if !is_covered {
-            self.too_early.push(line);
+    /// Looks at what one call sends.
+    fn sent(&mut self, line: usize, event: &str, requests: &HashMap<Place, usize>, synced: Option<usize>) {
+        for accept in messages(event).filter(|message| message.code == "02") {
+            self.accepts += 1;
+            let came = requests.get(&accept.place).copied();
+            let is_covered = came.is_some_and(|came| synced.is_some_and(|began| began > came));
+            if !is_covered {
+                self.too_early.push(line);
+            }
         }
     }
 }
@@ -248,10 +274,32 @@ impl Seen {
 /// The end of the write-ahead log's name, as `-xx` shows it.
 const LOG: &str = r"\x6f\x74\x70\x2e\x64\x62\x2d\x77\x61\x6c>";
 
-/// Port and Identifier in a call that receives or sends.
-fn place(event: &str) -> Option<(String, String)> {
-    let octets = event.split('"').nth(1)?;
-    let identifier = octets.split("\\x").nth(2)?;
-    let port = event.split("htons(").nth(1)?.split(')').next()?;
-    Some((port.to_owned(), identifier.to_owned()))
+/// Port of the client, and Identifier.
+type Place = (String, String);
+
+/// A packet that is received or sent.
+struct Message {
+    code: String,
+    place: Place,
+}
+
+/// The packets in a call: those of `recvmmsg` and `sendmmsg` stand behind their addresses, that of `recvfrom` and `sendto` before its own.
+fn messages(event: &str) -> impl Iterator<Item = Message> {
+    let several = event.split("msg_name=").skip(1).filter_map(|one| {
+        let octets = one.split("iov_base=\"").nth(1)?;
+        message(octets, one)
+    });
+    let single = event.split('"').nth(1).filter(|_| !event.contains("msg_name="));
+    several.chain(single.and_then(|octets| message(octets, event)))
+}
+
+fn message(octets: &str, address: &str) -> Option<Message> {
+    let mut octets = octets.split("\\x").skip(1);
+    let code = octets.next()?.to_owned();
+    let identifier = octets.next()?.to_owned();
+    let port = address.split("htons(").nth(1)?.split(')').next()?.to_owned();
+    Some(Message {
+        code,
+        place: (port, identifier),
+    })
 }

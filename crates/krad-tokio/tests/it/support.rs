@@ -8,6 +8,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    thread,
     time::Duration,
 };
 
@@ -19,7 +20,7 @@ use krad_tokio::{AccessRequest, Answer, ClientTerms, Discard, Peer, Proof, Radiu
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::UnixStream,
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
 };
 
 /// A name in certificates of nobody's clients.
@@ -204,6 +205,24 @@ pub fn request(secret: &[u8], user: &str, identifier: u8, fill: u8) -> PendingRe
         .unwrap()
 }
 
+/// What comes of `future`, which is expected soon by the clock on the wall: that of a test's runtime stands still or runs ahead.
+pub async fn soon<F: Future>(future: F) -> F::Output {
+    let (ring, alarm) = oneshot::channel();
+    let clock = thread::spawn(move || {
+        thread::park_timeout(PATIENCE);
+        let _ = ring.send(());
+    });
+    let output = tokio::select! {
+        biased;
+        output = future => output,
+        _ = alarm => panic!("nothing came within {PATIENCE:?}"),
+    };
+    clock.thread().unpark();
+    output
+}
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// The code of a reply that is authentic, in the style of its transport.
 pub fn verified(pending: &PendingRequest, octets: &[u8], style: ReplyStyle) -> Code {
     let packet = Packet::decode(octets).unwrap();
@@ -231,13 +250,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Kdc<T> {
     /// The next packet, `None` at the end of the stream.
     pub async fn receive(&mut self) -> Option<Vec<u8>> {
         let mut packet = vec![0; 4];
-        match self.0.read_exact(&mut packet).await {
+        match soon(self.0.read_exact(&mut packet)).await {
             Ok(_) => {}
             Err(error) if is_end(&error) => return None,
             Err(error) => panic!("{error}"),
         }
         packet.resize(usize::from(u16::from_be_bytes([packet[2], packet[3]])), 0);
-        self.0.read_exact(&mut packet[4..]).await.unwrap();
+        soon(self.0.read_exact(&mut packet[4..])).await.unwrap();
         Some(packet)
     }
 

@@ -18,7 +18,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Observed, SECRET, TestService, network_terms, request, service, verified};
+use crate::support::{Observed, SECRET, TestService, network_terms, request, service, soon, verified};
 
 struct Server {
     address: SocketAddr,
@@ -67,7 +67,7 @@ impl Nas {
 
     async fn receive(&self) -> Vec<u8> {
         let mut buffer = [0; 4096];
-        let length = self.0.recv(&mut buffer).await.unwrap();
+        let length = soon(self.0.recv(&mut buffer)).await.unwrap();
         buffer[..length].to_vec()
     }
 

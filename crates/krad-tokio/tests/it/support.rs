@@ -218,6 +218,8 @@ pub async fn soon<F: Future>(future: F) -> F::Output {
         _ = alarm => panic!("nothing came within {PATIENCE:?}"),
     };
     clock.thread().unpark();
+    // Not detached: glibc may look at a thread that is detached while it ends after its memory is gone.
+    clock.join().unwrap();
     output
 }
 

@@ -368,7 +368,7 @@ fn a_server_that_comes_back_is_used_again_and_a_reload_keeps_what_is_known() {
     let (answer, millis) = ask();
     assert_eq!(answer, Answer::Accept);
     assert!((1900..2200).contains(&millis), "the first one pays: {millis} ms");
-    let line = proxy.daemon.last("upstream-accepted").unwrap();
+    let line = proxy.daemon.wait_for_nth("upstream-accepted", 2);
     assert!(line.contains(&good.url), "{line}");
     // From now on nobody does, also not after a reload that has nothing to do with it.
     for tables in [tables.clone(), format!("{tables}[log]\nlevel = \"debug\"\n")] {
@@ -380,7 +380,7 @@ fn a_server_that_comes_back_is_used_again_and_a_reload_keeps_what_is_known() {
     flapping.set(Behaviour::After(Duration::ZERO));
     proxy.daemon.wait_for("answers again");
     assert_eq!(ask().0, Answer::Accept);
-    let line = proxy.daemon.last("upstream-accepted").unwrap();
+    let line = proxy.daemon.wait_for_nth("upstream-accepted", 5);
     assert!(line.contains(&flapping.url), "{line}");
 }
 
@@ -465,20 +465,18 @@ fn tcp_and_tls_carry_the_same() {
                 .replace("[[realm]]", &format!("{tls}[[realm]]"));
         }
         let proxy = Proxy::start(System::new(), &tables);
+        let mut asked = 0;
         for (password, expected) in [("bobs-password", Answer::Accept), ("wrong", Answer::Reject)] {
             // A name is resolved and TLS begun while the first one asks.
-            let mut answer = proxy.ask("bob@example.org", password);
-            for _ in 0..20 {
-                if proxy
-                    .daemon
-                    .last("decided")
-                    .unwrap()
-                    .contains("upstream-unreachable")
-                {
-                    thread::sleep(Duration::from_millis(200));
-                    answer = proxy.ask("bob@example.org", password);
+            let answer = loop {
+                let answer = proxy.ask("bob@example.org", password);
+                asked += 1;
+                let decided = proxy.daemon.wait_for_nth("decided", asked);
+                if !decided.contains("upstream-unreachable") || asked > 20 {
+                    break answer;
                 }
-            }
+                thread::sleep(Duration::from_millis(200));
+            };
             assert_eq!(answer.0, expected, "{}: {}", upstream.url, answer.1);
         }
         proxy.daemon.wait_for("reason=\"upstream-rejected\"");
@@ -502,25 +500,23 @@ fn radsecproxy_stands_in_between() {
     let over_tls = corp(&[&between.tls], &tls).replace("SECRET_FILE\n", "");
     let proxy = Proxy::start(System::new(), &over_tls);
     proxy.daemon.wait_for("ready");
+    let mut asked = 0;
     for (tables, before) in [(over_tls.clone(), 0), (corp(&[&between.udp], ""), 1)] {
         proxy.reload(&tables);
-        let mut answer = proxy.ask("bob@example.org", "bobs-password");
-        for _ in 0..20 {
-            if proxy
-                .daemon
-                .last("decided")
-                .unwrap()
-                .contains("upstream-accepted")
-            {
-                break;
+        let answer = loop {
+            let answer = proxy.ask("bob@example.org", "bobs-password");
+            asked += 1;
+            let decided = proxy.daemon.wait_for_nth("decided", asked);
+            if decided.contains("upstream-accepted") || asked > 40 {
+                break answer;
             }
             // The name is resolved, or TLS begun, beside the first requests.
             thread::sleep(Duration::from_millis(200));
-            answer = proxy.ask("bob@example.org", "bobs-password");
-        }
+        };
         assert_eq!(answer.0, Answer::Accept, "{tables}: {}", answer.1);
         assert!(answer.1.contains("Session-Timeout = 3600"), "{}", answer.1);
         assert_eq!(proxy.ask("bob@example.org", "wrong").0, Answer::Reject);
+        asked += 1;
         assert_eq!(proxy.daemon.count("reason=\"upstream-rejected\""), before + 1);
     }
 }

@@ -274,13 +274,13 @@ fn encode(
 
 pin_project! {
     /// Turns a panic of the application's future into a value.
-    struct UnwindSafe<F> {
+    pub(crate) struct UnwindSafe<F> {
         #[pin]
         future: F,
     }
 }
 
-fn unwind_safe<F: Future>(future: F) -> UnwindSafe<F> {
+pub(crate) fn unwind_safe<F: Future>(future: F) -> UnwindSafe<F> {
     UnwindSafe { future }
 }
 
@@ -305,7 +305,7 @@ pub(crate) fn guarded<T>(call: impl FnOnce() -> T) -> Option<T> {
         .ok()
 }
 
-fn panic_message(panic: &(dyn Any + Send)) -> &str {
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message")

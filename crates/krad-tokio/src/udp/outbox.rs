@@ -9,7 +9,10 @@ use tokio::{sync::Notify, task::yield_now};
 use tokio_util::sync::CancellationToken;
 
 use super::{DatagramSocket, Route};
-use crate::sync::{Mutex, MutexGuard};
+use crate::{
+    exchange::{panic_message, unwind_safe},
+    sync::{Mutex, MutexGuard},
+};
 
 /// A reply, and the way that it takes.
 pub type Outgoing = (Arc<[u8]>, Route);
@@ -47,7 +50,10 @@ impl Outbox {
             // Those who have their answer by now hand it over first: one commit answers many.
             yield_now().await;
             mem::swap(&mut replies, &mut *self.lock());
-            socket.send_batch(&replies).await;
+            if let Err(panic) = unwind_safe(socket.send_batch(&replies)).await {
+                let panic = panic_message(&*panic);
+                tracing::error!(panic, replies = replies.len(), "sending replies panicked");
+            }
             replies.clear();
             if !is_going_on {
                 return;

@@ -1,6 +1,7 @@
 //! RADIUS over UDP.
 
 use std::{
+    io,
     net::SocketAddr,
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -10,11 +11,11 @@ use krad::{
     AttributeType, Code, DecodeError, Identifier, PendingRequest, ReplyStyle, RequestBuilder, SharedSecret,
     VerifyError,
 };
-use krad_tokio::{ClientTerms, Discard, Proof, Settings, serve_udp};
+use krad_tokio::{ClientTerms, DatagramSocket, Discard, Proof, Route, Settings, serve_udp};
 use tokio::{
     net::UdpSocket,
     task::JoinHandle,
-    time::{Instant, advance},
+    time::{Instant, advance, sleep},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -36,6 +37,16 @@ async fn server_with(settings: Settings) -> Server {
 async fn start(service: Arc<TestService>, observed: Observed, settings: Settings) -> Server {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
+    serve(socket, address, service, observed, settings)
+}
+
+fn serve(
+    socket: impl DatagramSocket,
+    address: SocketAddr,
+    service: Arc<TestService>,
+    observed: Observed,
+    settings: Settings,
+) -> Server {
     let shutdown = CancellationToken::new();
     let task = tokio::spawn(serve_udp(
         socket,
@@ -295,6 +306,36 @@ async fn the_deadline_answers() {
             "{user}: {elapsed:?}"
         );
     }
+}
+
+/// A socket that panics over every Access-Reject.
+struct Fragile(UdpSocket);
+
+impl DatagramSocket for Fragile {
+    async fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, Route)> {
+        self.0.receive(buffer).await
+    }
+
+    async fn send(&self, octets: &[u8], route: Route) -> io::Result<()> {
+        assert_ne!(octets[0], Code::ACCESS_REJECT.0);
+        DatagramSocket::send(&self.0, octets, route).await
+    }
+}
+
+/// A panic of the socket costs what was to be sent by that call, never the listener.
+#[tokio::test(start_paused = true)]
+async fn a_socket_that_panics_goes_on() {
+    let (service, observed) = service(Some(network_terms()));
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    let server = serve(Fragile(socket), address, service, observed, Settings::default());
+    let nas = Nas::of(&server).await;
+    nas.send(request(SECRET, "reject", 1, 1).octets()).await;
+    while server.service.answered.lock().unwrap().is_empty() {
+        sleep(Duration::from_millis(1)).await;
+    }
+    sleep(Duration::from_millis(1)).await;
+    nas.expect_silence().await;
 }
 
 #[tokio::test(start_paused = true)]

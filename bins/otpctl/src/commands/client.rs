@@ -11,6 +11,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::{
+    Names,
     client_report::{Report, UsageView},
     client_secret::{Added, ChangeSecret, ask_secret, generate_secret},
 };
@@ -34,8 +35,10 @@ pub(crate) enum Command {
     Set(Set),
     Secret(ChangeSecret),
     Report(Report),
-    Disable(Disable),
-    Enable(Enable),
+    /// Reject whatever clients ask until they are enabled again.
+    Disable(Names),
+    /// Enable clients again.
+    Enable(Names),
     Rm(Rm),
 }
 
@@ -48,8 +51,8 @@ impl Command {
             Self::Set(command) => command.run(context),
             Self::Secret(command) => command.run(context),
             Self::Report(command) => command.run(context),
-            Self::Disable(Disable { names }) => set_enabled(names, false, context),
-            Self::Enable(Enable { names }) => set_enabled(names, true, context),
+            Self::Disable(Names { names }) => set_enabled(names, false, context),
+            Self::Enable(Names { names }) => set_enabled(names, true, context),
             Self::Rm(command) => command.run(context),
         }
     }
@@ -410,22 +413,6 @@ impl Changes {
             settings.message_authenticator = rule;
         }
     }
-}
-
-/// Reject whatever clients ask until they are enabled again.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Disable {
-    /// Names.
-    #[arg(required = true, value_name = "NAME")]
-    names: Vec<String>,
-}
-
-/// Enable clients again.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Enable {
-    /// Names.
-    #[arg(required = true, value_name = "NAME")]
-    names: Vec<String>,
 }
 
 fn set_enabled(names: &[String], enabled: bool, context: &mut Context) -> Result<Exit, Failure> {

@@ -18,3 +18,11 @@ pub(crate) mod token;
 pub(crate) mod upstream;
 pub(crate) mod user;
 pub(crate) mod why;
+
+// No documentation comment: clap would show it for every command that takes names.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Names {
+    /// Names.
+    #[arg(required = true, value_name = "NAME")]
+    names: Vec<String>,
+}

@@ -6,6 +6,7 @@ use otp_store::{ClientSource, NewRule, RuleRecord, RuleSettings, Store};
 use otp_validation::{Conditions, ReplyAttributes};
 use serde_json::json;
 
+use super::Names;
 use crate::{
     Exit,
     conditions::ConditionOptions,
@@ -24,9 +25,12 @@ pub(crate) enum Command {
     List(List),
     Show(Show),
     Set(Set),
-    Disable(Disable),
-    Enable(Enable),
-    Rm(Rm),
+    /// Let rules be about no login until they are enabled again.
+    Disable(Names),
+    /// Enable rules again.
+    Enable(Names),
+    /// Remove rules.
+    Rm(Names),
 }
 
 impl Command {
@@ -36,9 +40,9 @@ impl Command {
             Self::List(command) => command.run(context),
             Self::Show(command) => command.run(context),
             Self::Set(command) => command.run(context),
-            Self::Disable(Disable { names }) => set_enabled(names, false, context),
-            Self::Enable(Enable { names }) => set_enabled(names, true, context),
-            Self::Rm(command) => command.run(context),
+            Self::Disable(Names { names }) => set_enabled(names, false, context),
+            Self::Enable(Names { names }) => set_enabled(names, true, context),
+            Self::Rm(Names { names }) => remove(names, context),
         }
     }
 }
@@ -244,22 +248,6 @@ impl Set {
     }
 }
 
-/// Let rules be about no login until they are enabled again.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Disable {
-    /// Names.
-    #[arg(required = true, value_name = "NAME")]
-    names: Vec<String>,
-}
-
-/// Enable rules again.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Enable {
-    /// Names.
-    #[arg(required = true, value_name = "NAME")]
-    names: Vec<String>,
-}
-
 fn set_enabled(names: &[String], enabled: bool, context: &mut Context) -> Result<Exit, Failure> {
     let store = context.store()?;
     // A name that is wrong stops the command before anything is changed.
@@ -276,24 +264,14 @@ fn set_enabled(names: &[String], enabled: bool, context: &mut Context) -> Result
     report(names, done, &found(&store, names)?, context)
 }
 
-/// Remove rules.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Rm {
-    /// Names.
-    #[arg(required = true, value_name = "NAME")]
-    names: Vec<String>,
-}
-
-impl Rm {
-    fn run(&self, context: &mut Context) -> Result<Exit, Failure> {
-        let store = context.store()?;
-        let names = each_once(&self.names);
-        let rules = found(&store, &names)?;
-        for name in &names {
-            store.remove_rule(name)?;
-        }
-        report(&names, "Removed", &rules, context)
+fn remove(names: &[String], context: &mut Context) -> Result<Exit, Failure> {
+    let store = context.store()?;
+    let names = each_once(names);
+    let rules = found(&store, &names)?;
+    for name in &names {
+        store.remove_rule(name)?;
     }
+    report(&names, "Removed", &rules, context)
 }
 
 fn found(store: &Store, names: &[String]) -> Result<Vec<RuleRecord>, Failure> {

@@ -22,10 +22,16 @@ pub(crate) enum Command {
     List(List),
     Show(Show),
     Set(Set),
-    Disable(Disable),
-    Enable(Enable),
-    Unlock(Unlock),
-    Rm(Rm),
+    /// Refuse users until they are enabled again.
+    Disable(Names),
+    /// Enable users again.
+    Enable(Names),
+    /// Forget failed logins through every client, and so end the locks that they brought.
+    Unlock(Names),
+    /// Remove users with all their tokens.
+    ///
+    /// Which codes were used stays known: a token that is added again with the same key does not bring them back.
+    Rm(Names),
 }
 
 impl Command {
@@ -35,10 +41,10 @@ impl Command {
             Self::List(command) => command.run(context),
             Self::Show(command) => command.run(context),
             Self::Set(command) => command.run(context),
-            Self::Disable(Disable { names }) => change(names, Change::Disable, context),
-            Self::Enable(Enable { names }) => change(names, Change::Enable, context),
-            Self::Unlock(Unlock { names }) => change(names, Change::Unlock, context),
-            Self::Rm(Rm { names }) => change(names, Change::Remove, context),
+            Self::Disable(Names { names }) => change(names, Change::Disable, context),
+            Self::Enable(Names { names }) => change(names, Change::Enable, context),
+            Self::Unlock(Names { names }) => change(names, Change::Unlock, context),
+            Self::Rm(Names { names }) => change(names, Change::Remove, context),
         }
     }
 }
@@ -271,35 +277,9 @@ impl Set {
     }
 }
 
-/// Refuse users until they are enabled again.
+// No documentation comment: clap would show it for every command that takes names.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Disable {
-    /// Names, exactly as they are stored.
-    #[arg(required = true, value_name = "NAME", value_parser = parse_user)]
-    names: Vec<UserName>,
-}
-
-/// Enable users again.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Enable {
-    /// Names, exactly as they are stored.
-    #[arg(required = true, value_name = "NAME", value_parser = parse_user)]
-    names: Vec<UserName>,
-}
-
-/// Forget failed logins through every client, and so end the locks that they brought.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Unlock {
-    /// Names, exactly as they are stored.
-    #[arg(required = true, value_name = "NAME", value_parser = parse_user)]
-    names: Vec<UserName>,
-}
-
-/// Remove users with all their tokens.
-///
-/// Which codes were used stays known: a token that is added again with the same key does not bring them back.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Rm {
+pub(crate) struct Names {
     /// Names, exactly as they are stored.
     #[arg(required = true, value_name = "NAME", value_parser = parse_user)]
     names: Vec<UserName>,

@@ -10,9 +10,9 @@ use std::{
 
 use krad::{AttributeType, Code, Request as Packet, radius11::Version};
 use krad_tokio::{AccessRequest, Answer, ClientTerms, Discard, Peer, Proof, RadiusService};
-use otp_service::{ChapResponse, Credential, Forwarded, Origin, Outcome, Request, Service};
+use otp_service::{ChapResponse, Credential, Forwarded, Origin, Outcome, Request, Room, Service};
 use otp_store::{AccountStore, ClientRecord, Source, Store, UpstreamAnswer};
-use otp_validation::{Channel, Client, ClientId, PacketDigest, Reason, ReplyRules};
+use otp_validation::{Channel, Client, ClientId, PacketDigest, Reason, ReplyAttributes, UserName};
 use subtle::Choice;
 use tokio::time::Instant;
 use tracing::error;
@@ -125,7 +125,7 @@ impl<R: Reporter, S: AccountStore> Radius<R, S> {
     }
 
     /// Validates before the deadline, or rejects.
-    async fn validate(&self, id: u64, request: &AccessRequest, client: &Client) -> Outcome {
+    async fn validate(&self, id: u64, request: &AccessRequest, client: &Client, room: Room<'_>) -> Outcome {
         let upstreams = self.upstreams();
         let (credential, unsupported) = match credential(request) {
             Ok(credential) => (Some(credential), None),
@@ -144,6 +144,7 @@ impl<R: Reporter, S: AccountStore> Radius<R, S> {
             packet,
             channel: self.channel(request.peer()),
             patience: deadline.saturating_duration_since(Instant::now()),
+            room,
             origin: origin(id, request),
         };
         let deciding = async {
@@ -170,6 +171,7 @@ impl<R: Reporter, S: AccountStore> Radius<R, S> {
         request: &AccessRequest,
         client: &Client,
         decided: Outcome,
+        sources: Sources<'_>,
     ) -> (Outcome, Option<Told>) {
         let otp_service::Answer::Forward(upstream) = &decided.answer else {
             return (decided, None);
@@ -184,7 +186,13 @@ impl<R: Reporter, S: AccountStore> Radius<R, S> {
                     mark: &self.mark,
                     deadline: before_deadline(request),
                 };
-                at_work.forward(arrived, &upstream).await
+                let told = at_work.forward(arrived, &upstream).await;
+                let sources = Sources {
+                    users: &decided.reply,
+                    user: decided.user.as_ref(),
+                    ..sources
+                };
+                told.if_it_fits(|told| request.has_room_for(&forwarded(request, sources, told)))
             }
         };
         let forwarded = Forwarded {
@@ -340,17 +348,44 @@ impl<R: Reporter, S: AccountStore> RadiusService for Radius<R, S> {
 
     async fn respond(&self, request: AccessRequest, client: Arc<RadiusClient>) -> Answer {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let rules = self.service.store().reply_rules();
+        let nobodys = ReplyAttributes::none();
+        let sources = Sources {
+            users: &nobodys,
+            user: None,
+            rules: &rules,
+            clients: client.reply(),
+            client: client.name(),
+        };
+        let fits = |user: &UserName, users: &ReplyAttributes| {
+            let answer = accept(
+                &request,
+                Sources {
+                    users,
+                    user: Some(user),
+                    ..sources
+                },
+            );
+            answer.attributes().next().is_none() || request.has_room_for(&answer)
+        };
         let (outcome, told) = match &*client {
             RadiusClient::Known { policy, figures, .. } => {
                 let unasked = figures.learning.unasked(policy);
                 let asked = unasked.as_ref().unwrap_or(policy);
-                let decided = self.validate(id, &request, asked).await;
+                let decided = self.validate(id, &request, asked, Room::of(&fits)).await;
                 figures.learning.learn(&policy.name, &decided, self.service.now());
                 // What others ask is theirs to learn.
-                self.forward(id, &request, policy, decided).await
+                self.forward(id, &request, policy, decided, sources).await
             }
             RadiusClient::Refused(reason) => (self.refuse(id, &request, client.name(), *reason), None),
         };
+        if outcome.reason == Reason::ReplyTooLong {
+            let user = outcome.user.as_ref().map(UserName::as_str);
+            error!(
+                client = client.name(),
+                user, "an Access-Accept does not fit: the attributes of user, rules and client are too many"
+            );
+        }
         self.reporter.decided(&Decided {
             id,
             peer: request.peer(),
@@ -361,18 +396,10 @@ impl<R: Reporter, S: AccountStore> RadiusService for Radius<R, S> {
             outcome: &outcome,
             elapsed: waited(&request),
         });
-        let rules = match outcome.answer {
-            otp_service::Answer::Accept(_) | otp_service::Answer::Upstream(UpstreamAnswer::Accept) => {
-                self.service.store().reply_rules()
-            }
-            _ => ReplyRules::none(),
-        };
         let sources = Sources {
             users: &outcome.reply,
             user: outcome.user.as_ref(),
-            rules: &rules,
-            clients: client.reply(),
-            client: client.name(),
+            ..sources
         };
         match outcome.answer {
             otp_service::Answer::Accept(_durable) => accept(&request, sources),

@@ -256,13 +256,7 @@ fn encode(
     peer: &Peer,
 ) -> Result<(Code, Vec<u8>), EncodeError> {
     let request = request.as_request();
-    let whole = answer
-        .attributes()
-        .try_fold(request.reply(answer.code()), |reply, (kind, value)| {
-            reply.with(kind, value)
-        })
-        .and_then(|reply| reply.sign(style));
-    match whole {
+    match answer.encode(request, style) {
         Ok(octets) => Ok((answer.code(), octets)),
         Err(error) => {
             tracing::error!(%peer, %error, code = %answer.code(), "answer cannot be encoded: Access-Reject");

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use krad::{
-    AttributeType, Code, Identifier, MessageAuthenticatorRule, Packet, ReplyStyle, Request,
+    AttributeType, Code, EncodeError, Identifier, MessageAuthenticatorRule, Packet, ReplyStyle, Request,
     RequestAuthenticator, RequestBuf, SharedSecret, UserPasswordError, radius11::Version,
 };
 use tokio::time::Instant;
@@ -254,6 +254,16 @@ impl AccessRequest {
         self.as_request().service_type()
     }
 
+    /// Whether `answer` can be sent: it fits into one packet, beside the Proxy-State that is echoed, and has no attribute
+    /// that nobody may send.
+    ///
+    /// An answer that cannot be sent becomes a bare Access-Reject: ask this before doing what cannot be undone for the sake of
+    /// an Access-Accept.
+    #[must_use]
+    pub fn has_room_for(&self, answer: &Answer) -> bool {
+        answer.encode(self.as_request(), ReplyStyle::Network).is_ok()
+    }
+
     /// State of the Access-Challenge that this request follows.
     #[must_use]
     pub fn state(&self) -> Option<&[u8]> {
@@ -345,6 +355,14 @@ impl Answer {
             .map(|(kind, value)| (*kind, value.as_slice()))
     }
 
+    /// The octets of the reply to `request`.
+    pub(crate) fn encode(&self, request: Request<'_>, style: ReplyStyle) -> Result<Vec<u8>, EncodeError> {
+        let reply = request.reply(self.code);
+        self.attributes()
+            .try_fold(reply, |reply, (kind, value)| reply.with(kind, value))?
+            .sign(style)
+    }
+
     pub(crate) const fn delay(&self) -> Duration {
         self.not_before
     }
@@ -361,5 +379,52 @@ impl fmt::Debug for Answer {
             )
             .field("not_before", &self.not_before)
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use krad::RequestBuilder;
+
+    use super::*;
+
+    /// A request over UDP with Proxy-State of `echoed` octets, its header among them.
+    fn request(echoed: usize) -> AccessRequest {
+        let secret = SharedSecret::new(b"foo");
+        let builder = RequestBuilder::access_request(Identifier(1), [7; 16].into(), &secret);
+        let pending = builder
+            .user_name(b"alice")
+            .and_then(|builder| builder.with(AttributeType::PROXY_STATE, &vec![1; echoed - 2]))
+            .and_then(RequestBuilder::build)
+            .unwrap();
+        let packet = Packet::decode(pending.octets()).unwrap();
+        let request = packet.authenticate(&secret, MessageAuthenticatorRule::Required);
+        let peer = Peer::Udp("127.0.0.1:1024".parse().unwrap());
+        AccessRequest::new(request.unwrap().to_buf(), peer, Instant::now(), Instant::now())
+    }
+
+    #[test]
+    fn there_is_room_for_what_fits_beside_signature_and_proxy_state() {
+        // Header and Message-Authenticator take 38 octets, 14 attributes 3,570.
+        let all = |last: usize| {
+            let answer = (0..14).fold(Answer::accept(), |answer, _| {
+                answer.with(AttributeType::CLASS, [0; 253])
+            });
+            answer.with(AttributeType::CLASS, vec![0; last])
+        };
+        let left = 4096 - 38 - 14 * 255;
+        for (echoed, last, fits) in [
+            (255, left - 255 - 2, true),
+            (255, left - 255 - 1, false),
+            (254, left - 255 - 1, true),
+            (100, 253, true),
+            (100, 254, false),
+            (100, 0, false),
+        ] {
+            assert_eq!(request(echoed).has_room_for(&all(last)), fits, "{echoed} {last}");
+        }
+        let reserved = Answer::accept().with(AttributeType::PROXY_STATE, [1]);
+        assert!(!request(3).has_room_for(&reserved));
+        assert!(request(3).has_room_for(&Answer::accept()));
     }
 }

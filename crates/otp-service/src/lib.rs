@@ -6,6 +6,7 @@
 //! | --- | --- |
 //! | [`Service`] | store, clock and password checks; cheap to clone |
 //! | [`Request`], [`Credential`], [`ChapResponse`], [`Origin`] | user name, credential, digest of the packet; where it came from |
+//! | [`Room`] | whether an acceptance can be told, asked before a code is spent on it |
 //! | [`Outcome`] | what may be answered, and why |
 //! | [`Answer::Accept`] | holds the [`otp_store::Accept`] that only a durable commit makes |
 //! | [`Answer::Challenge`] | a question, and the State that its answer brings back |
@@ -34,5 +35,5 @@ mod watch;
 
 pub use clock::{Clock, SystemClock};
 pub use proofs::PasswordCache;
-pub use request::{Answer, Challenge, ChapResponse, Credential, Forwarded, Origin, Outcome, Request};
+pub use request::{Answer, Challenge, ChapResponse, Credential, Forwarded, Origin, Outcome, Request, Room};
 pub use service::Service;

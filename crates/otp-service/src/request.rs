@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 /// One attempt to log in, however it came in.
 #[derive(Debug)]
-pub struct Request {
+pub struct Request<'a> {
     /// User-Name as received.
     pub user_name: Vec<u8>,
     /// What it shows; `None` if that is nothing.
@@ -26,8 +26,40 @@ pub struct Request {
     pub realm: Option<Upstream>,
     /// How long somebody waits for the verdict: a password that cannot be checked within it is refused at once.
     pub patience: Duration,
+    /// Whether an acceptance can be told: a code is not spent on one that cannot.
+    pub room: Room<'a>,
     /// Where it came from, for the audit trail.
     pub origin: Origin,
+}
+
+/// Tells whether an acceptance fits into what carries it, before anything is spent on it.
+#[derive(Clone, Copy, Default)]
+pub struct Room<'a>(Option<&'a Fits<'a>>);
+
+/// Whether there is room for the acceptance of a user, by the stored name, with what the user brings into it.
+type Fits<'a> = dyn Fn(&UserName, &ReplyAttributes) -> bool + Sync + 'a;
+
+impl<'a> Room<'a> {
+    /// Room for whatever there is to tell.
+    pub const UNLIMITED: Self = Self(None);
+
+    /// Room for what `fits`: it is asked with the stored name of the user and what the user brings into an Access-Accept.
+    pub const fn of(fits: &'a Fits<'a>) -> Self {
+        Self(Some(fits))
+    }
+
+    pub(crate) fn has(self, user: &UserName, reply: &ReplyAttributes) -> bool {
+        self.0.is_none_or(|fits| fits(user, reply))
+    }
+}
+
+impl fmt::Debug for Room<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            None => "Room::UNLIMITED",
+            Some(_) => "Room(..)",
+        })
+    }
 }
 
 /// What a request shows for its user.

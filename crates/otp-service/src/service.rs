@@ -13,7 +13,7 @@ use tracing::{debug, error};
 use zeroize::Zeroizing;
 
 use crate::{
-    Answer, Clock, Credential, Forwarded, Origin, Outcome, PasswordCache, Request,
+    Answer, Clock, Credential, Forwarded, Origin, Outcome, PasswordCache, Request, Room,
     checker::Checker,
     dialogue::{self, Answered},
     password,
@@ -126,7 +126,7 @@ impl<S: AccountStore> Service<S> {
     ///
     /// Fails closed: whatever cannot be confirmed is a Reject whose reason says so. Dropping the future abandons the
     /// request; a commit under way may still spend the code.
-    pub async fn validate(&self, request: Request, client: &Client) -> Outcome {
+    pub async fn validate(&self, request: Request<'_>, client: &Client) -> Outcome {
         let began = self.clock.elapsed();
         // Kept to the end: whose turn it is changes when the verdict is durable.
         let mut inquiry = Inquiry::default();
@@ -204,7 +204,7 @@ impl<S: AccountStore> Service<S> {
 
     async fn verdict(
         &self,
-        request: &Request,
+        request: &Request<'_>,
         client: &Client,
         answered: Option<&Answered>,
         began: Duration,
@@ -247,6 +247,7 @@ impl<S: AccountStore> Service<S> {
             credential,
             packet: request.packet,
             channel: request.channel,
+            room: request.room,
             began,
             deadline: began.saturating_add(request.patience),
         };
@@ -279,7 +280,7 @@ impl<S: AccountStore> Service<S> {
     ///
     /// This is for requests with a credential of which this service understands nothing, such as EAP: [`validate`](Self::validate)
     /// does it by itself.
-    pub async fn elsewhere(&self, request: &Request, client: &Client) -> Option<Outcome> {
+    pub async fn elsewhere(&self, request: &Request<'_>, client: &Client) -> Option<Outcome> {
         let began = self.clock.elapsed();
         let refuse = |reason, user: Option<&UserName>| {
             let took = self.clock.elapsed().saturating_sub(began);
@@ -304,7 +305,7 @@ impl<S: AccountStore> Service<S> {
     /// the request holds what only they understand, such as their State.
     ///
     /// A request with a password and nothing else goes the usual way: [`decide`] leaves it to the user's upstream.
-    async fn whose(&self, request: &Request, client: &Client) -> Result<Elsewhere, StoreError> {
+    async fn whose(&self, request: &Request<'_>, client: &Client) -> Result<Elsewhere, StoreError> {
         if request.realm.is_none() && request.state.is_none() && request.credential.is_some() {
             return Ok(Elsewhere::No);
         }
@@ -347,6 +348,14 @@ impl<S: AccountStore> Service<S> {
             let Some(decision) = decided else {
                 debug!(round, "others of this user came first; deciding again");
                 continue;
+            };
+            let user = &account.user;
+            let decision = match decision.verdict {
+                // Whoever is not told of an acceptance has lost the code.
+                Verdict::Accept if !presented.room.has(&user.name, &user.reply) => {
+                    Decision::reject(Reason::ReplyTooLong)
+                }
+                _ => decision,
             };
             if decision.effects.is_empty() && !is_fresh {
                 // Nothing would be compared with what is there now.
@@ -538,6 +547,7 @@ struct Presented<'a> {
     credential: &'a Credential,
     packet: PacketDigest,
     channel: Option<Channel>,
+    room: Room<'a>,
     /// When it came in, by [`Clock::elapsed`].
     began: Duration,
     /// By [`Clock::elapsed`].

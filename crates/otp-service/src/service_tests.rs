@@ -288,6 +288,7 @@ async fn automatic(
         channel: None,
         realm: None,
         patience: Duration::from_secs(60),
+        room: Room::UNLIMITED,
         origin: Origin::default(),
     };
     let outcome = service.validate(request, &nas).await;

@@ -19,7 +19,7 @@ use otp_validation::{
     UserName,
 };
 
-use crate::{Clock, Origin, Outcome, Request, Service};
+use crate::{Clock, Origin, Outcome, Request, Room, Service};
 
 pub(crate) const NOW: UnixTime = UnixTime(1_700_000_000);
 
@@ -189,6 +189,7 @@ pub(crate) async fn ask(service: &Service<ModelStore>, user: &str, credential: &
         channel: None,
         realm: None,
         patience: Duration::from_secs(60),
+        room: Room::UNLIMITED,
         origin: Origin::default(),
     };
     let client = Client {

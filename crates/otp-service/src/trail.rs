@@ -20,7 +20,7 @@ pub(crate) struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    pub(crate) fn new(request: &'a Request, client: &'a str) -> Self {
+    pub(crate) fn new(request: &'a Request<'_>, client: &'a str) -> Self {
         Self {
             origin: &request.origin,
             client,

@@ -58,6 +58,8 @@ pub enum Reason {
     Contended,
     /// The password could not be checked in time: too many others were to be checked before it.
     Busy,
+    /// The acceptance cannot be told: it would be longer than a packet may be.
+    ReplyTooLong,
     /// The store did not confirm the acceptance: no disk, no Accept.
     StoreFailure,
     /// The deadline passed before there was a decision.
@@ -88,7 +90,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for documentation and for tests.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 39] = [
         Self::Accepted,
         Self::SamePacket,
         Self::Twin,
@@ -114,6 +116,7 @@ impl Reason {
         Self::NoPassword,
         Self::Contended,
         Self::Busy,
+        Self::ReplyTooLong,
         Self::StoreFailure,
         Self::DeadlineExceeded,
         Self::Forwarded,
@@ -157,6 +160,7 @@ impl Reason {
             Self::NoPassword => "no-password",
             Self::Contended => "contended",
             Self::Busy => "busy",
+            Self::ReplyTooLong => "reply-too-long",
             Self::StoreFailure => "store-failure",
             Self::DeadlineExceeded => "deadline-exceeded",
             Self::Forwarded => "forwarded",
@@ -225,6 +229,9 @@ impl Reason {
             Self::Busy => {
                 "Too many passwords were to be checked before this one; try again. See `password_cache_s` of the daemon."
             }
+            Self::ReplyTooLong => {
+                "The Access-Accept would be longer than a packet may be (4096 octets) with the attributes of user, rules and client; no code is spent. Set fewer or shorter ones: `otpctl user show`, `otpctl rule list`, `otpctl client show`."
+            }
             Self::StoreFailure => {
                 "The store could not confirm the decision (disk full? database locked?); see the log."
             }
@@ -245,7 +252,7 @@ impl Reason {
                 "The user's upstream is not in the daemon's configuration: add `[upstream.NAME]`, or change the user with `otpctl user set`."
             }
             Self::UpstreamUnusable => {
-                "The upstream has answered with what cannot be passed on: a State of 253 octets, or more attributes than fit."
+                "The upstream has asked a question that cannot be passed on: its State has 253 octets, which leaves no room for what leads the answer back."
             }
             Self::ChallengeImpossible => {
                 "The upstream asks the user a question, and this client (a KDC) cannot."

@@ -47,6 +47,17 @@ impl Told {
             attributes: Vec::new(),
         }
     }
+
+    /// The same; a refusal instead of a yes or a question for which there is no room in the reply.
+    pub(crate) fn if_it_fits(self, fits: impl FnOnce(&Self) -> bool) -> Self {
+        if self.answer == UpstreamAnswer::Reject || fits(&self) {
+            return self;
+        }
+        Self {
+            server: self.server,
+            ..Self::refusal(Reason::ReplyTooLong)
+        }
+    }
 }
 
 impl AtWork {

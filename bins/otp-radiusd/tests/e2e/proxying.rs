@@ -245,7 +245,8 @@ fn an_acceptance_that_does_not_fit_is_refused_and_logged() {
             .otpctl(&[&args[..], &reply, &reply, &reply, &reply].concat(), "");
     }
     assert_eq!(proxy.ask("bob@example.org", "x").0, Answer::Reject);
-    proxy.daemon.wait_for("answer cannot be encoded");
+    proxy.daemon.wait_for("reason=\"reply-too-long\"");
+    proxy.daemon.wait_for("an Access-Accept does not fit");
 }
 
 #[test]

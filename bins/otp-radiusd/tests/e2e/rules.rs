@@ -236,9 +236,9 @@ fn a_kdc_is_told_nothing_but_yes() {
     assert_eq!(reply(daemon.udp(), &socket, &of_nas), [(27, vec![0, 0, 14, 16])]);
 }
 
-/// More than a packet has room for, which a user and a client alone never have.
+/// More than a packet has room for, which a user and a client alone never have: nobody loses a code by it.
 #[test]
-fn what_does_not_fit_is_refused_and_otpctl_says_so_before() {
+fn what_does_not_fit_is_refused_and_no_code_is_spent() {
     let system = System::new();
     system.user_with_token("alice", SECRET, &["--type", "hotp"]);
     let secret = system.radius_client("vpn", &[]);
@@ -252,12 +252,14 @@ fn what_does_not_fit_is_refused_and_otpctl_says_so_before() {
         rule(&system, &args);
     }
     let shown = system.try_otpctl(&["auth", "alice", "--client", "vpn"], &hotp(SECRET, 0));
-    let warning = String::from_utf8_lossy(&shown.stderr).into_owned();
-    assert!(warning.contains("these attributes take 4080 octets"), "{shown:?}");
-    let (answer, text) = radclient(&daemon, &secret, &pap("alice", &hotp(SECRET, 1)));
+    let said = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert_eq!(shown.status.code(), Some(1), "{shown:?}");
+    assert!(said.contains("reject reply-too-long alice"), "{shown:?}");
+    let (answer, text) = radclient(&daemon, &secret, &pap("alice", &hotp(SECRET, 0)));
     assert_eq!((answer, lines(&text)), (Answer::Reject, Vec::new()), "{text}");
-    daemon.wait_for("answer cannot be encoded");
+    daemon.wait_for("reason=\"reply-too-long\"");
+    daemon.wait_for("an Access-Accept does not fit");
     rule(&system, &["disable", "d"]);
-    let (answer, text) = radclient(&daemon, &secret, &pap("alice", &hotp(SECRET, 2)));
+    let (answer, text) = radclient(&daemon, &secret, &pap("alice", &hotp(SECRET, 0)));
     assert_eq!((answer, lines(&text).len()), (Answer::Accept, 12), "{text}");
 }

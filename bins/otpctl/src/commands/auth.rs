@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use krad::{MAX_PACKET_LENGTH, MIN_PACKET_LENGTH};
-use otp_service::{Answer, Origin, Request, Service};
+use otp_service::{Answer, Origin, Request, Room, Service};
 use otp_store::ClientSource;
 use otp_validation::{
     Grammar, Login, PacketDigest, Reason, ReplyAttributes, ReplyRules, UserName, can_be_asked, merged,
@@ -117,6 +117,16 @@ impl Told {
 const ROOM: usize = MAX_PACKET_LENGTH - MIN_PACKET_LENGTH - 18;
 
 impl Auth {
+    /// What rules look at.
+    fn login<'a>(&'a self, described: &'a Described, user: Option<&'a UserName>) -> Login<'a> {
+        Login {
+            client: &self.client,
+            name: UserName::parse(self.user.as_bytes()).ok(),
+            user,
+            attributes: described.attributes(&self.user),
+        }
+    }
+
     pub(crate) fn run(&self, context: &mut Context) -> Result<Exit, Failure> {
         let store = context.store()?;
         let through = client::find(&store, &self.client)?;
@@ -128,6 +138,13 @@ impl Auth {
         if let Some(usage) = usage.filter(|_| policy.grammar == Some(Grammar::Auto)) {
             policy.can_challenge &= can_be_asked(usage.asked, usage.answered.count);
         }
+        // A KDC is told nothing but yes.
+        let is_kdc = through.source == ClientSource::Unix;
+        let fits = |user: &UserName, users: &ReplyAttributes| {
+            is_kdc
+                || Told::new(&self.login(&described, Some(user)), users, &rules, &through.reply).octets
+                    <= ROOM
+        };
         let service = Service::new(store, Arc::clone(&context.io.clock));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -150,6 +167,7 @@ impl Auth {
                 channel: None,
                 realm: None,
                 patience: Duration::from_secs(30),
+                room: Room::of(&fits),
                 origin: Origin {
                     request: Some(id + step),
                     peer: Some("otpctl".to_owned()),
@@ -183,24 +201,16 @@ impl Auth {
             (Some(user), None) => format!(" {user}"),
             (None, _) => String::new(),
         };
-        // A KDC is told nothing but yes.
-        let told = if outcome.is_accept() && through.source != ClientSource::Unix {
-            let login = Login {
-                client: &self.client,
-                name: UserName::parse(self.user.as_bytes()).ok(),
-                user: outcome.user.as_ref(),
-                attributes: described.attributes(&self.user),
-            };
-            Told::new(&login, &outcome.reply, &rules, &through.reply)
+        let told = if outcome.is_accept() && !is_kdc {
+            Told::new(
+                &self.login(&described, outcome.user.as_ref()),
+                &outcome.reply,
+                &rules,
+                &through.reply,
+            )
         } else {
             Told::default()
         };
-        if told.octets > ROOM {
-            context.warn(&format!(
-                "these attributes take {} octets, and a packet has room for {ROOM}: the daemon would answer with an Access-Reject",
-                told.octets
-            ));
-        }
         let mut lines = String::new();
         if !told.rules.is_empty() {
             let names: Vec<_> = told.rules.iter().map(|name| escape(name)).collect();

@@ -1,10 +1,13 @@
 //! Requests at once, names, stores that are held.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use otp_service::{Clock, Origin, Request, Service};
+use otp_service::{Clock, Origin, Request, Room, Service};
 use otp_store::Store;
-use otp_validation::{Client, ClientId, PacketDigest, Reason};
+use otp_validation::{Client, ClientId, PacketDigest, Reason, ReplyAttributes, UserName};
 
 use crate::world::{World, code};
 
@@ -145,6 +148,38 @@ async fn a_database_that_somebody_holds_accepts_nobody_and_recovers() {
     );
 }
 
+#[tokio::test]
+async fn what_cannot_be_told_is_not_spent() {
+    let world = World::new(0);
+    let asked = Mutex::new(Vec::new());
+    let no_room = |user: &UserName, _: &ReplyAttributes| {
+        asked.lock().unwrap().push(user.to_string());
+        false
+    };
+    let ask = async |credential: &str, room| {
+        let request = Request {
+            room,
+            ..world.request("alice", credential)
+        };
+        world.service.validate(request, &world.client).await
+    };
+    let outcome = ask(&code(0), Room::of(&no_room)).await;
+    assert!(!outcome.is_accept());
+    assert_eq!(outcome.reason, Reason::ReplyTooLong);
+    // Whoever guesses does not see it, and is counted.
+    assert_eq!(ask("000000", Room::of(&no_room)).await.reason, Reason::WrongCode);
+    assert_eq!(ask(&code(0), Room::UNLIMITED).await.reason, Reason::Accepted);
+    assert_eq!(
+        ask(&code(0), Room::of(&no_room)).await.reason,
+        Reason::ReplayedCode
+    );
+    let asked = asked.into_inner().unwrap();
+    assert!(
+        !asked.is_empty() && asked.iter().all(|user| user == "alice"),
+        "{asked:?}"
+    );
+}
+
 #[test]
 fn a_request_does_not_show_its_credential() {
     let request = Request {
@@ -155,6 +190,7 @@ fn a_request_does_not_show_its_credential() {
         channel: None,
         realm: None,
         patience: Duration::ZERO,
+        room: Room::UNLIMITED,
         origin: Origin::default(),
     };
     let shown = format!("{request:?}");

@@ -10,7 +10,7 @@ use std::{
 };
 
 use otp_core::{Digits, Hotp, HotpState, TokenKey, hotp};
-use otp_service::{Clock, Origin, Outcome, Request, Service};
+use otp_service::{Clock, Origin, Outcome, Request, Room, Service};
 use otp_store::{MissingUsers, NewToken, NewUser, Paths, Source, Store};
 use otp_validation::{Client, Factor, PacketDigest, Reason, TokenMode, TokenStatus, UnixTime, UserName};
 use tempfile::TempDir;
@@ -99,7 +99,7 @@ impl World {
         }
     }
 
-    pub(crate) fn request(&self, user: &str, credential: &str) -> Request {
+    pub(crate) fn request(&self, user: &str, credential: &str) -> Request<'static> {
         let mut packet = [0; 32];
         packet[..8].copy_from_slice(&self.packets.fetch_add(1, Ordering::Relaxed).to_be_bytes());
         Request {
@@ -110,6 +110,7 @@ impl World {
             channel: None,
             realm: None,
             patience: Duration::from_secs(60),
+            room: Room::UNLIMITED,
             origin: Origin::default(),
         }
     }

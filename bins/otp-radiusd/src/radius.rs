@@ -187,11 +187,7 @@ impl<R: Reporter, S: AccountStore> Radius<R, S> {
                     deadline: before_deadline(request),
                 };
                 let told = at_work.forward(arrived, &upstream).await;
-                let sources = Sources {
-                    users: &decided.reply,
-                    user: decided.user.as_ref(),
-                    ..sources
-                };
+                let sources = sources.with_user(&decided.reply, decided.user.as_ref());
                 told.if_it_fits(|told| request.has_room_for(&forwarded(request, sources, told)))
             }
         };
@@ -358,14 +354,8 @@ impl<R: Reporter, S: AccountStore> RadiusService for Radius<R, S> {
             client: client.name(),
         };
         let fits = |user: &UserName, users: &ReplyAttributes| {
-            let answer = accept(
-                &request,
-                Sources {
-                    users,
-                    user: Some(user),
-                    ..sources
-                },
-            );
+            let answer = accept(&request, sources.with_user(users, Some(user)));
+            // A bare one always does: a login is longer.
             answer.attributes().next().is_none() || request.has_room_for(&answer)
         };
         let (outcome, told) = match &*client {
@@ -396,11 +386,7 @@ impl<R: Reporter, S: AccountStore> RadiusService for Radius<R, S> {
             outcome: &outcome,
             elapsed: waited(&request),
         });
-        let sources = Sources {
-            users: &outcome.reply,
-            user: outcome.user.as_ref(),
-            ..sources
-        };
+        let sources = sources.with_user(&outcome.reply, outcome.user.as_ref());
         match outcome.answer {
             otp_service::Answer::Accept(_durable) => accept(&request, sources),
             // As late as a refusal that it may hide.

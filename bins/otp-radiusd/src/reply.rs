@@ -26,6 +26,11 @@ pub(crate) struct Sources<'a> {
 }
 
 impl<'a> Sources<'a> {
+    /// The same, with what a user has. `user` is the stored name; `None` for one whom others know.
+    pub(crate) fn with_user(self, users: &'a ReplyAttributes, user: Option<&'a UserName>) -> Self {
+        Self { users, user, ..self }
+    }
+
     /// The client's own, if anything may be added to the answer to `request`; `None` if it is a KDC's.
     ///
     /// libkrad discards a reply that has an attribute which it does not know, so to a KDC nothing is added: not at its socket, nor

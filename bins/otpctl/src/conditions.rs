@@ -35,26 +35,35 @@ fn parse_realm(text: &str) -> Result<NamePattern, PatternError> {
 }
 
 impl ConditionOptions {
-    /// Lets what is given take the place of what `conditions` have of its kind, of attributes of the same name.
-    pub(crate) fn apply(&self, dictionary: &Dictionary, conditions: &mut Conditions) -> Result<(), Failure> {
-        let names = [
-            (&self.client, &mut conditions.clients),
-            (&self.realm, &mut conditions.realms),
-            (&self.user, &mut conditions.users),
-        ];
-        for (given, patterns) in names {
-            if !given.is_empty() {
-                patterns.clone_from(given);
-            }
-        }
+    /// What is given.
+    pub(crate) fn read(&self, dictionary: &Dictionary) -> Result<Conditions, Failure> {
         let parse = |text: &String| parse_condition(dictionary, text);
-        let given = self.attribute.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
-        conditions
-            .attributes
-            .retain(|old| !given.iter().any(|new| new.name == old.name));
-        conditions.attributes.extend(given);
-        Ok(())
+        Ok(Conditions {
+            clients: self.client.clone(),
+            realms: self.realm.clone(),
+            users: self.user.clone(),
+            attributes: self.attribute.iter().map(parse).collect::<Result<_, _>>()?,
+        })
     }
+}
+
+/// Lets what is given take the place of what `conditions` have of its kind, of attributes of the same name.
+pub(crate) fn put(given: Conditions, conditions: &mut Conditions) {
+    let kinds = [
+        (given.clients, &mut conditions.clients),
+        (given.realms, &mut conditions.realms),
+        (given.users, &mut conditions.users),
+    ];
+    for (given, patterns) in kinds {
+        if !given.is_empty() {
+            *patterns = given;
+        }
+    }
+    let given = given.attributes;
+    conditions
+        .attributes
+        .retain(|old| !given.iter().any(|new| new.name == old.name));
+    conditions.attributes.extend(given);
 }
 
 /// Reads `NAME=VALUE`, where text may be a pattern.

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use otp_store::{ClientSource, NewRule, RuleRecord, RuleSettings, Store};
-use otp_validation::{Conditions, ReplyAttributes};
+use otp_validation::{AttributeCondition, Conditions, ReplyAttributes};
 use serde_json::json;
 
 use super::Names;
 use crate::{
     Exit,
-    conditions::ConditionOptions,
+    conditions::{ConditionOptions, put},
     context::Context,
     failure::Failure,
     reply::{ReplyOptions, listed},
@@ -90,8 +90,7 @@ impl Add {
         let options = ReplyOptions::new(self.reply.clone(), self.dictionary.clone());
         let none = ReplyAttributes::none();
         let changes = options.changes(&self.name, &none)?;
-        let mut conditions = Conditions::default();
-        self.conditions.apply(&options.names()?, &mut conditions)?;
+        let conditions = self.conditions.read(&options.names()?)?;
         check_clients(&store, &conditions, context)?;
         let rule = NewRule {
             name: self.name.clone(),
@@ -205,11 +204,13 @@ impl Set {
         let store = context.store()?;
         let rule = find(&store, &self.name)?;
         let changes = self.reply.changes(&self.name, &rule.settings.reply)?;
-        let conditions = self.changed(&rule)?;
-        check_clients(&store, &conditions, context)?;
+        let given = self.conditions.read(&self.reply.names()?)?;
+        self.check_forgotten(&rule)?;
+        check_clients(&store, &given, context)?;
         let change = |settings: &mut RuleSettings| {
             settings.order = self.order.unwrap_or(settings.order);
-            settings.conditions = conditions;
+            self.forget(&mut settings.conditions);
+            put(given, &mut settings.conditions);
             settings.reply = changes.applied_to(&settings.reply)?;
             Ok(())
         };
@@ -220,9 +221,20 @@ impl Set {
         Ok(Exit::Ok)
     }
 
-    /// What becomes of the conditions.
-    fn changed(&self, rule: &RuleRecord) -> Result<Conditions, Failure> {
-        let mut conditions = rule.settings.conditions.clone();
+    /// Refuses to forget an attribute that the rule does not look at.
+    fn check_forgotten(&self, rule: &RuleRecord) -> Result<(), Failure> {
+        let looked_at = &rule.settings.conditions.attributes;
+        let is_unknown = |name: &&String| !looked_at.iter().any(|condition| is_about(condition, name));
+        match self.no_attribute.iter().find(is_unknown) {
+            None => Ok(()),
+            Some(name) => Err(Failure::object(format!(
+                "{} does not look at an attribute {name}",
+                self.name
+            ))),
+        }
+    }
+
+    fn forget(&self, conditions: &mut Conditions) {
         let forgotten = [
             (self.no_client, &mut conditions.clients),
             (self.no_realm, &mut conditions.realms),
@@ -233,19 +245,14 @@ impl Set {
                 patterns.clear();
             }
         }
-        for name in &self.no_attribute {
-            let before = conditions.attributes.len();
-            conditions
-                .attributes
-                .retain(|condition| !condition.name.eq_ignore_ascii_case(name));
-            if conditions.attributes.len() == before {
-                let cause = format!("{} does not look at an attribute {name}", self.name);
-                return Err(Failure::object(cause));
-            }
-        }
-        self.conditions.apply(&self.reply.names()?, &mut conditions)?;
-        Ok(conditions)
+        conditions
+            .attributes
+            .retain(|condition| !self.no_attribute.iter().any(|name| is_about(condition, name)));
     }
+}
+
+fn is_about(condition: &AttributeCondition, name: &str) -> bool {
+    condition.name.eq_ignore_ascii_case(name)
 }
 
 fn set_enabled(names: &[String], enabled: bool, context: &mut Context) -> Result<Exit, Failure> {

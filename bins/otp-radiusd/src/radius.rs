@@ -186,9 +186,13 @@ impl<R: Reporter, S: AccountStore> Radius<R, S> {
                     mark: &self.mark,
                     deadline: before_deadline(request),
                 };
-                let told = at_work.forward(arrived, &upstream).await;
                 let sources = sources.with_user(&decided.reply, decided.user.as_ref());
-                told.if_it_fits(|told| request.has_room_for(&forwarded(request, sources, told)))
+                let fits = |told: &Told| request.has_room_for(&forwarded(request, sources, told));
+                if fits(&Told::bare_acceptance()) {
+                    at_work.forward(arrived, &upstream).await.if_usable(fits)
+                } else {
+                    Told::refusal(Reason::ReplyTooLong)
+                }
             }
         };
         let forwarded = Forwarded {
@@ -373,7 +377,9 @@ impl<R: Reporter, S: AccountStore> RadiusService for Radius<R, S> {
             let user = outcome.user.as_ref().map(UserName::as_str);
             error!(
                 client = client.name(),
-                user, "an Access-Accept does not fit: the attributes of user, rules and client are too many"
+                user,
+                id,
+                "an Access-Accept does not fit into a packet: set fewer attributes for the user, by rules or for the client"
             );
         }
         self.reporter.decided(&Decided {

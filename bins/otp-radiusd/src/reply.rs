@@ -4,13 +4,12 @@ use krad::{Attribute, AttributeType, VendorId};
 use krad_tokio::{AccessRequest, Answer};
 use otp_store::UpstreamAnswer;
 use otp_validation::{
-    Login, ReplyAttribute, ReplyAttributes, ReplyRules, RequestAttribute, UserName, VendorAttribute, merged,
+    Login, ReplyAttribute, ReplyAttributes, ReplyRules, RequestAttribute, UserName, VendorAttribute,
 };
 
 use crate::upstream::Told;
 
-/// Whose attributes an Access-Accept carries. Those of the user come first, then those of the rules that are about the login, in
-/// their order, then those of the client; an earlier one takes the place of a later one of its name.
+/// Whose attributes an Access-Accept carries ([`ReplyRules::sent`]).
 #[derive(Clone, Copy)]
 pub(crate) struct Sources<'a> {
     /// What the user has.
@@ -31,27 +30,18 @@ impl<'a> Sources<'a> {
         Self { users, user, ..self }
     }
 
-    /// The client's own, if anything may be added to the answer to `request`; `None` if it is a KDC's.
+    /// The client's own; `None` if nothing may be added to the answer to `request`, because it is a KDC's.
     ///
     /// libkrad discards a reply that has an attribute which it does not know, so to a KDC nothing is added: not at its socket, nor
     /// to what it asks over a network. Users keep their attributes for other clients.
-    fn of_client(&self, request: &AccessRequest) -> Option<&'a ReplyAttributes> {
+    fn unless_of_kdc(&self, request: &AccessRequest) -> Option<&'a ReplyAttributes> {
         self.clients.filter(|_| !request.as_request().is_of_kdc())
     }
 
     /// What is added to an Access-Accept, with what is the client's.
     fn attributes(&self, request: &AccessRequest, clients: &'a ReplyAttributes) -> Vec<&'a ReplyAttribute> {
-        let rules = if self.rules.is_empty() {
-            Vec::new()
-        } else {
-            self.rules.about(&self.login(request))
-        };
-        let sources = [self.users]
-            .into_iter()
-            .chain(rules.into_iter().map(|rule| &rule.reply))
-            .chain([clients]);
-        let all = merged(sources.map(|source| ((), source)));
-        all.into_iter().map(|((), attribute)| attribute).collect()
+        let all = self.rules.sent(&self.login(request), self.users, clients);
+        all.into_iter().map(|(_, attribute)| attribute).collect()
     }
 
     /// What rules look at.
@@ -87,7 +77,7 @@ pub(crate) fn forwarded(request: &AccessRequest, sources: Sources<'_>, told: &To
         UpstreamAnswer::Reject => (false, Answer::reject()),
         UpstreamAnswer::Challenge => (false, Answer::bare_challenge()),
     };
-    let Some(clients) = sources.of_client(request) else {
+    let Some(clients) = sources.unless_of_kdc(request) else {
         return answer;
     };
     let own = if is_accept {
@@ -130,7 +120,7 @@ pub(crate) fn accept(request: &AccessRequest, sources: Sources<'_>) -> Answer {
     if is_bare {
         return answer;
     }
-    let Some(clients) = sources.of_client(request) else {
+    let Some(clients) = sources.unless_of_kdc(request) else {
         return answer;
     };
     with_all(answer, sources.attributes(request, clients))

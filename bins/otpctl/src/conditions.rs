@@ -108,7 +108,8 @@ fn encoded_of_request<'d, 'w>(
         | AttributeType::CHAP_CHALLENGE => Err(Failure::data(format!(
             "{} is another one in each request",
             encoded.definition.name
-        ))),
+        ))
+        .with_remedy("rules look at what requests of a kind have in common, such as NAS-Identifier or Called-Station-Id")),
         _ => Ok((encoded, text)),
     }
 }
@@ -136,7 +137,8 @@ fn place<'e>(
         _ => Err(Failure::data(format!(
             "{} is not laid out as RFC 2865 §5.26 recommends, and not looked for in requests",
             encoded.definition.name
-        ))),
+        ))
+        .with_remedy("attributes of RFCs and of vendors that use the recommended layout can be looked for")),
     }
 }
 

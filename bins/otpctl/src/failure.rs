@@ -58,6 +58,11 @@ impl Failure {
         }
     }
 
+    /// Whether what was to be read from the store is damaged.
+    pub(crate) fn is_damage(&self) -> bool {
+        matches!(self.cause.downcast_ref(), Some(StoreError::Corrupt { .. }))
+    }
+
     /// Whether nobody reads standard output any more.
     pub(crate) fn is_broken_pipe(&self) -> bool {
         self.cause

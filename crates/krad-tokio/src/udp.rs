@@ -142,7 +142,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 type Key = (SocketAddr, Identifier);
 
 /// Datagrams that one call takes in.
-const TOGETHER: usize = 16;
+const RECEIVED_TOGETHER: usize = 16;
 /// Datagrams after which others have their turn.
 const TURN: usize = 128;
 
@@ -153,7 +153,7 @@ async fn receive<S: RadiusService, D: DatagramSocket>(
     outbox: &Arc<Outbox>,
     in_flight: &mut Tasks,
 ) {
-    let mut batch = Batch::new(TOGETHER);
+    let mut batch = Batch::new(RECEIVED_TOGETHER);
     let mut of_this_turn = 0_usize;
     loop {
         if let Err(error) = socket.receive_batch(&mut batch).await {

@@ -352,9 +352,7 @@ impl<S: AccountStore> Service<S> {
             let user = &account.user;
             let decision = match decision.verdict {
                 // Whoever is not told of an acceptance has lost the code.
-                Verdict::Accept if !presented.room.has(&user.name, &user.reply) => {
-                    Decision::reject(Reason::ReplyTooLong)
-                }
+                Verdict::Accept if !presented.room.has(&user.name, &user.reply) => decision.untold(),
                 _ => decision,
             };
             if decision.effects.is_empty() && !is_fresh {

@@ -1,53 +1,80 @@
 //! Threads for long computations, which give way to everything else that the process does.
 
-use std::{num::NonZeroUsize, sync::Once, time::Duration};
+use std::{
+    io,
+    num::NonZeroUsize,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Mutex, Once, PoisonError,
+        mpsc::{Receiver, Sender, channel},
+    },
+    thread,
+};
 
 use rustix::process::nice;
-use tokio::{
-    runtime::{Builder, Runtime},
-    task::JoinHandle,
-};
+use tokio::sync::oneshot;
 
 /// How much nicer the threads are than others (`nice(2)`): beside a thread of the process' priority they get a tenth of a core, and
 /// all of it while nobody else wants it.
 const NICENESS: i32 = 10;
-/// How long a thread without work stays.
-const STAYS: Duration = Duration::from_secs(60);
 
-/// Threads that are started when there is work for them. Dropping this lets them finish what they do.
-pub(crate) struct Threads(Option<Runtime>);
+/// A fixed number of threads, which are there from the start: none has to be made when there is work for it. Dropping this lets
+/// them finish what they were given.
+pub(crate) struct Threads(Option<Sender<Work>>);
+
+type Work = Box<dyn FnOnce() + Send>;
 
 impl Threads {
-    /// At most `at_once` threads.
-    pub(crate) fn new(at_once: NonZeroUsize) -> Self {
-        // Nothing drives this runtime: its threads for blocking calls are all that is used.
-        let runtime = Builder::new_current_thread()
-            .max_blocking_threads(at_once.get())
-            .thread_keep_alive(STAYS)
-            .thread_name("password")
-            .on_thread_start(give_way)
-            .build();
-        Self(runtime.ok())
+    /// So many threads, or as many as the system gives.
+    pub(crate) fn new(wanted: NonZeroUsize) -> Self {
+        let (sender, works) = channel();
+        let works = Arc::new(Mutex::new(works));
+        let started: Result<Vec<()>, _> = (0..wanted.get()).map(|_| start(Arc::clone(&works))).collect();
+        if let Err(error) = started {
+            tracing::warn!(%error, "not all threads for password checks could be started; see TasksMax= of the service");
+        }
+        // Those that were started have a share in it.
+        Self((Arc::strong_count(&works) > 1).then_some(sender))
     }
 
     /// Runs `work`, and tells its result to whoever waits for it; an error if it panicked. It runs to its end also if nobody
     /// waits any more.
-    pub(crate) fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    pub(crate) fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> oneshot::Receiver<T> {
+        let (tell, result) = oneshot::channel();
+        let work = move || {
+            // Whoever waits for the result hears of a panic, and nobody else sees what it left half done.
+            if let Ok(done) = catch_unwind(AssertUnwindSafe(work)) {
+                let _nobody_waits = tell.send(done);
+            }
+        };
         match &self.0 {
-            Some(runtime) => runtime.spawn_blocking(work),
-            // Without timers and sockets, nothing keeps a runtime from being made. If it were so, whoever asks has one.
-            None => tokio::task::spawn_blocking(work),
+            Some(sender) => {
+                let _sent = sender.send(Box::new(work));
+            }
+            None => {
+                tokio::task::spawn_blocking(work);
+            }
         }
+        result
     }
 }
 
-impl Drop for Threads {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            // Waiting for it would block a runtime's thread, which tokio refuses.
-            runtime.shutdown_background();
+fn start(works: Arc<Mutex<Receiver<Work>>>) -> io::Result<()> {
+    let thread = thread::Builder::new().name("password".to_owned());
+    thread.spawn(move || {
+        give_way();
+        loop {
+            let next = works.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            match next {
+                Ok(work) => work(),
+                Err(_dropped) => return,
+            }
         }
-    }
+    })?;
+    Ok(())
 }
 
 /// Lowers the priority of the calling thread.

@@ -131,7 +131,7 @@ impl Store {
         })
     }
 
-    /// Lets `change` edit a rule; what it then says holds from the next answer on, in every process, be that a repetition.
+    /// Lets `change` edit a rule; what it then says holds from the next answer on, in every process.
     ///
     /// # Errors
     ///
@@ -245,18 +245,28 @@ fn records(transaction: Sql<'_>, name: Option<&str>) -> Result<Vec<RuleRecord>, 
 }
 
 fn read_record(row: &Row<'_>) -> Result<RuleRecord, Fault> {
+    let name: String = row.get("name")?;
     let conditions: Option<Vec<u8>> = row.get("conditions")?;
     Ok(RuleRecord {
-        name: row.get("name")?,
         settings: RuleSettings {
             order: row.get("position")?,
             enabled: row.get("enabled")?,
             conditions: match conditions {
                 None => Conditions::default(),
-                Some(octets) => rule_conditions::decode(&octets)?,
+                Some(octets) => {
+                    rule_conditions::decode(&octets).ok_or_else(|| damaged("conditions", &name))?
+                }
             },
-            reply: reply::read(row)?,
+            reply: reply::read(row).map_err(|_| damaged("attributes", &name))?,
         },
         created_at: unix_time("created_at of a rule", row.get("created_at")?)?,
+        name,
     })
+}
+
+/// What nothing can be read of. `rule rm` removes it all the same.
+fn damaged(what: &str, rule: &str) -> StoreError {
+    StoreError::corrupt(format!(
+        "the {what} of rule {rule} (`otpctl rule rm {rule}` removes it)"
+    ))
 }

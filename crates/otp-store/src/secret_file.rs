@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, BufRead as _, BufReader, Read as _},
+    io::{self, Read as _},
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
@@ -33,13 +33,13 @@ pub enum SecretFileError {
         mode: u32,
     },
     /// There is nothing in its first line.
-    #[error("the first line of {} is empty", path.display())]
+    #[error("the first line of {} is empty: write the secret into it", path.display())]
     Empty {
         /// The file.
         path: PathBuf,
     },
     /// A part of it would be another secret.
-    #[error("the first line of {} has more than {LONGEST} octets", path.display())]
+    #[error("the first line of {} has more than {LONGEST} octets: write the secret alone into it", path.display())]
     TooLong {
         /// The file.
         path: PathBuf,
@@ -59,19 +59,24 @@ pub fn read_secret_file(path: &Path) -> Result<Zeroizing<String>, SecretFileErro
     };
     // Looked at before it is opened: opening a FIFO would wait for its writer.
     check(path, &fs::metadata(path).map_err(unreadable)?)?;
-    let file = File::open(path).map_err(unreadable)?;
+    let mut file = File::open(path).map_err(unreadable)?;
     check(path, &file.metadata().map_err(unreadable)?)?;
-    // As large as it may become: a string that grows would leave copies of the secret behind.
-    let mut line = Zeroizing::new(String::with_capacity(LONGEST + 2));
-    BufReader::new(file.take(LONGEST as u64 + 1))
-        .read_line(&mut line)
-        .map_err(unreadable)?;
-    let path = path.to_owned();
-    if line.len() > LONGEST && !line.ends_with('\n') {
-        return Err(SecretFileError::TooLong { path });
+    // As large as it may become: what grows, or goes through a buffer, would leave copies of the secret behind.
+    let mut octets = Zeroizing::new(Vec::with_capacity(LONGEST + 1));
+    let mut beginning = file.by_ref().take(LONGEST as u64 + 1);
+    beginning.read_to_end(&mut octets).map_err(unreadable)?;
+    let line = octets.split(|&octet| octet == b'\n').next().unwrap_or_default();
+    if line.len() > LONGEST {
+        return Err(SecretFileError::TooLong {
+            path: path.to_owned(),
+        });
     }
+    let line = str::from_utf8(line)
+        .map_err(|error| unreadable(io::Error::new(io::ErrorKind::InvalidData, error)))?;
     match line.trim() {
-        "" => Err(SecretFileError::Empty { path }),
+        "" => Err(SecretFileError::Empty {
+            path: path.to_owned(),
+        }),
         secret => Ok(Zeroizing::new(secret.to_owned())),
     }
 }

@@ -106,6 +106,18 @@ impl Decision {
         self
     }
 
+    /// A rejection in place of an acceptance that cannot be told: nothing is spent, but the question that the attempt answers is
+    /// answered.
+    pub fn untold(mut self) -> Self {
+        self.effects
+            .retain(|effect| matches!(effect, Effect::EndDialogue { .. }));
+        Self {
+            verdict: Verdict::Reject,
+            reason: Reason::ReplyTooLong,
+            ..self
+        }
+    }
+
     /// A decision that is left to others.
     fn forward() -> Self {
         Self {

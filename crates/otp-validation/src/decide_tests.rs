@@ -3,7 +3,7 @@
 use otp_core::{Hotp, HotpState, TokenKey, Totp, TotpState, Window, hotp};
 
 use super::*;
-use crate::{AccountVersion, Lockout, ReplyAttributes, Upstream, User, UserId, UserName};
+use crate::{AccountVersion, DialogueId, Lockout, ReplyAttributes, Upstream, User, UserId, UserName};
 
 /// RFC 4226 Appendix D: Count = 0 … 9.
 const APPENDIX_D: [&str; 10] = [
@@ -643,4 +643,35 @@ fn others_decide_on_those_who_may_log_in() {
         (decision.verdict, decision.reason),
         (Verdict::Reject, Reason::UserDisabled)
     );
+}
+
+#[test]
+fn what_cannot_be_told_spends_nothing_and_ends_its_question() {
+    let mut account = account(vec![hotp_token(1, 0)]);
+    let dialogue = Dialogue {
+        id: DialogueId([3; 16]),
+        user: Some(account.user.id),
+        client: KDC,
+        expires_at: NOW,
+        stage: Stage::Code,
+    };
+    let answered = Attempt {
+        dialogue: Some(&dialogue),
+        ..attempt(APPENDIX_D[0].as_bytes(), 1)
+    };
+    let decide_now = |account: &Account| match decide(account, &kdc(), &answered, NOW) {
+        Progress::Decided(decision) => (decision.verdict, decision.reason, decision),
+        Progress::NeedsPassword(_) => panic!("unexpected password check"),
+    };
+    let (_, reason, accepted) = decide_now(&account);
+    assert_eq!(reason, Reason::Accepted);
+    let untold = accepted.untold();
+    assert_eq!(
+        (untold.verdict, untold.reason, untold.token),
+        (Verdict::Reject, Reason::ReplyTooLong, Some(TokenId(1)))
+    );
+    apply(&mut account, &untold);
+    assert_eq!(decide_now(&account).1, Reason::NoSuchDialogue);
+    let anew = decided(&account, &kdc(), APPENDIX_D[0], NOW);
+    assert_eq!(anew.reason, Reason::Accepted, "nothing was spent");
 }

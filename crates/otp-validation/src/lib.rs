@@ -60,6 +60,6 @@ pub use pattern::Pattern;
 pub use reason::Reason;
 pub use reply::{MAX_REPLY_OCTETS, ReplyAttribute, ReplyAttributes, ReplyError, merged};
 pub use rule::{
-    AttributeCondition, Conditions, Login, NamePattern, PatternError, ReplyRule, ReplyRules,
+    AttributeCondition, Conditions, Login, NamePattern, PatternError, ReplyRule, ReplyRules, ReplySource,
     RequestAttribute, VendorAttribute,
 };

@@ -230,7 +230,7 @@ impl Reason {
                 "Too many passwords were to be checked before this one; try again. See `password_cache_s` of the daemon."
             }
             Self::ReplyTooLong => {
-                "The Access-Accept would be longer than a packet may be (4096 octets) with the attributes of user, rules and client; no code is spent. Set fewer or shorter ones: `otpctl user show`, `otpctl rule list`, `otpctl client show`."
+                "The Access-Accept would be longer than a packet may be (4096 octets) with the attributes of user, rules and client, so that nobody was asked and no code is spent. Set fewer or shorter ones: `otpctl user show`, `otpctl rule list`, `otpctl client show`."
             }
             Self::StoreFailure => {
                 "The store could not confirm the decision (disk full? database locked?); see the log."
@@ -252,7 +252,7 @@ impl Reason {
                 "The user's upstream is not in the daemon's configuration: add `[upstream.NAME]`, or change the user with `otpctl user set`."
             }
             Self::UpstreamUnusable => {
-                "The upstream has asked a question that cannot be passed on: its State has 253 octets, which leaves no room for what leads the answer back."
+                "The upstream has answered with what cannot be passed on: a State of 253 octets, or more attributes than fit beside those that are set here; see `reply` of the upstream."
             }
             Self::ChallengeImpossible => {
                 "The upstream asks the user a question, and this client (a KDC) cannot."

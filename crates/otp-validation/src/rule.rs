@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, fmt, str::FromStr, sync::Arc};
 
-use crate::{Pattern, ReplyAttributes, UserName};
+use crate::{Pattern, ReplyAttribute, ReplyAttributes, UserName, merged};
 
 /// The longest pattern of a name in octets, as the longest name (RFC 2865 §5).
 const LONGEST: usize = 253;
@@ -264,6 +264,31 @@ impl ReplyRules {
         let rules = self.0.iter().flat_map(|rules| rules.iter());
         rules.filter(|rule| rule.conditions.hold(login)).collect()
     }
+
+    /// What the Access-Accept of `login` carries, each with where it comes from: what the user has, then what the rules about the
+    /// login say, in their order, then what the client has, [`merged`].
+    pub fn sent<'a>(
+        &'a self,
+        login: &Login<'_>,
+        users: &'a ReplyAttributes,
+        clients: &'a ReplyAttributes,
+    ) -> Vec<(ReplySource<'a>, &'a ReplyAttribute)> {
+        let rules = self.about(login).into_iter();
+        let rules = rules.map(|rule| (ReplySource::Rule(&rule.name), &rule.reply));
+        let sources = [(ReplySource::User, users)].into_iter().chain(rules);
+        merged(sources.chain([(ReplySource::Client, clients)]))
+    }
+}
+
+/// Where an attribute of an Access-Accept comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplySource<'a> {
+    /// The user has it.
+    User,
+    /// The rule of this name says so.
+    Rule(&'a str),
+    /// The client has it.
+    Client,
 }
 
 impl FromIterator<ReplyRule> for ReplyRules {

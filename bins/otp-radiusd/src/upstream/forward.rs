@@ -48,14 +48,22 @@ impl Told {
         }
     }
 
+    /// The least that an acceptance says.
+    pub(crate) fn bare_acceptance() -> Self {
+        Self {
+            answer: UpstreamAnswer::Accept,
+            ..Self::refusal(Reason::UpstreamAccepted)
+        }
+    }
+
     /// The same; a refusal instead of a yes or a question for which there is no room in the reply.
-    pub(crate) fn if_it_fits(self, fits: impl FnOnce(&Self) -> bool) -> Self {
+    pub(crate) fn if_usable(self, fits: impl FnOnce(&Self) -> bool) -> Self {
         if self.answer == UpstreamAnswer::Reject || fits(&self) {
             return self;
         }
         Self {
             server: self.server,
-            ..Self::refusal(Reason::ReplyTooLong)
+            ..Self::refusal(Reason::UpstreamUnusable)
         }
     }
 }
@@ -215,4 +223,31 @@ fn compose(arrived: Arrived<'_>, upstream: &Upstream, state: Option<&[u8]>) -> O
 
 fn with_mark(template: RequestTemplate, mark: &[u8; 16]) -> Result<RequestTemplate, EncodeError> {
     template.with(AttributeType::PROXY_STATE, mark)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_there_is_no_room_for_is_refused() {
+        let told = |answer| Told {
+            answer,
+            server: Some("udp://192.0.2.1".to_owned()),
+            attributes: vec![(AttributeType::CLASS, vec![1])],
+            ..Told::bare_acceptance()
+        };
+        for answer in [UpstreamAnswer::Accept, UpstreamAnswer::Challenge] {
+            let told = told(answer);
+            assert_eq!(told.clone().if_usable(|_| true), told);
+            let refused = told.if_usable(|told| told.attributes.is_empty());
+            assert_eq!(
+                (refused.answer, refused.reason, refused.attributes.len()),
+                (UpstreamAnswer::Reject, Reason::UpstreamUnusable, 0)
+            );
+            assert_eq!(refused.server.as_deref(), Some("udp://192.0.2.1"));
+        }
+        let rejection = told(UpstreamAnswer::Reject);
+        assert_eq!(rejection.clone().if_usable(|_| false), rejection);
+    }
 }

@@ -230,7 +230,7 @@ fn users_and_realms_go_to_freeradius() {
     );
 }
 
-/// What is added here can be too much for what the upstream has accepted: the log tells, and not the NAS alone.
+/// What is added here can be too much for any acceptance: the upstream is not asked for one, and the log tells.
 #[test]
 fn an_acceptance_that_does_not_fit_is_refused_and_logged() {
     let upstream = Scripted::start(Behaviour::After(Duration::ZERO));
@@ -244,7 +244,9 @@ fn an_acceptance_that_does_not_fit_is_refused_and_logged() {
             .system
             .otpctl(&[&args[..], &reply, &reply, &reply, &reply].concat(), "");
     }
+    let asked = upstream.requests();
     assert_eq!(proxy.ask("bob@example.org", "x").0, Answer::Reject);
+    assert_eq!(upstream.requests(), asked, "no code is spent there");
     proxy.daemon.wait_for("reason=\"reply-too-long\"");
     proxy.daemon.wait_for("an Access-Accept does not fit");
 }

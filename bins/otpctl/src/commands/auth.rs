@@ -3,10 +3,11 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use krad::{MAX_PACKET_LENGTH, MIN_PACKET_LENGTH};
-use otp_service::{Answer, Origin, Request, Room, Service};
+use otp_service::{Answer, Origin, Outcome, Request, Room, Service};
 use otp_store::ClientSource;
 use otp_validation::{
-    Grammar, Login, PacketDigest, Reason, ReplyAttributes, ReplyRules, UserName, can_be_asked, merged,
+    Client, Grammar, Login, PacketDigest, Reason, ReplyAttribute, ReplyAttributes, ReplyRules, ReplySource,
+    UserName, can_be_asked,
 };
 use rand::Rng;
 use serde::Serialize;
@@ -63,6 +64,19 @@ struct Sent {
 }
 
 impl Sent {
+    fn new(source: ReplySource<'_>, attribute: &ReplyAttribute) -> Self {
+        let (from, rule) = match source {
+            ReplySource::User => ("user", None),
+            ReplySource::Rule(name) => ("rule", Some(name.to_owned())),
+            ReplySource::Client => ("client", None),
+        };
+        Self {
+            reply: ReplyView::new(attribute),
+            from,
+            rule,
+        }
+    }
+
     fn line(&self) -> String {
         let line = self.reply.line();
         match &self.rule {
@@ -89,12 +103,7 @@ impl Told {
         rules: &ReplyRules,
         clients: &ReplyAttributes,
     ) -> Self {
-        let about = rules.about(login);
-        let sources = [(("user", None), users)]
-            .into_iter()
-            .chain(about.iter().map(|rule| (("rule", Some(&rule.name)), &rule.reply)))
-            .chain([(("client", None), clients)]);
-        let all = merged(sources);
+        let all = rules.sent(login, users, clients);
         Self {
             octets: all
                 .iter()
@@ -102,13 +111,9 @@ impl Told {
                 .fold(0, usize::saturating_add),
             sent: all
                 .into_iter()
-                .map(|((from, rule), attribute)| Sent {
-                    reply: ReplyView::new(attribute),
-                    from,
-                    rule: rule.cloned(),
-                })
+                .map(|(source, attribute)| Sent::new(source, attribute))
                 .collect(),
-            rules: about.iter().map(|rule| rule.name.clone()).collect(),
+            rules: rules.about(login).iter().map(|rule| rule.name.clone()).collect(),
         }
     }
 }
@@ -117,16 +122,6 @@ impl Told {
 const ROOM: usize = MAX_PACKET_LENGTH - MIN_PACKET_LENGTH - 18;
 
 impl Auth {
-    /// What rules look at.
-    fn login<'a>(&'a self, described: &'a Described, user: Option<&'a UserName>) -> Login<'a> {
-        Login {
-            client: &self.client,
-            name: UserName::parse(self.user.as_bytes()).ok(),
-            user,
-            attributes: described.attributes(&self.user),
-        }
-    }
-
     pub(crate) fn run(&self, context: &mut Context) -> Result<Exit, Failure> {
         let store = context.store()?;
         let through = client::find(&store, &self.client)?;
@@ -138,23 +133,57 @@ impl Auth {
         if let Some(usage) = usage.filter(|_| policy.grammar == Some(Grammar::Auto)) {
             policy.can_challenge &= can_be_asked(usage.asked, usage.answered.count);
         }
-        // A KDC is told nothing but yes.
-        let is_kdc = through.source == ClientSource::Unix;
-        let fits = |user: &UserName, users: &ReplyAttributes| {
-            is_kdc
-                || Told::new(&self.login(&described, Some(user)), users, &rules, &through.reply).octets
-                    <= ROOM
+        let told = |user: &UserName, users: &ReplyAttributes| {
+            // A KDC is told nothing but yes.
+            if through.source == ClientSource::Unix {
+                return Told::default();
+            }
+            Told::new(&self.login(&described, user), users, &rules, &through.reply)
         };
+        let fits = |user: &UserName, users: &ReplyAttributes| told(user, users).octets <= ROOM;
         let service = Service::new(store, Arc::clone(&context.io.clock));
+        let (id, outcome) = self.decide(&service, &policy, Room::of(&fits), context)?;
+        if let Err(error) = service.store().write_records() {
+            context.warn(&format!("the audit trail does not have this decision: {error}"));
+        }
+        let told = match &outcome.user {
+            Some(user) if outcome.is_accept() => told(user, &outcome.reply),
+            _ => Told::default(),
+        };
+        self.show(id, &outcome, &told, context)?;
+        Ok(match outcome.reason {
+            Reason::StoreFailure => Exit::Store,
+            _ if outcome.is_accept() => Exit::Ok,
+            _ => Exit::No,
+        })
+    }
+
+    /// What rules look at.
+    fn login<'a>(&'a self, described: &'a Described, user: &'a UserName) -> Login<'a> {
+        Login {
+            client: &self.client,
+            name: UserName::parse(self.user.as_bytes()).ok(),
+            user: Some(user),
+            attributes: described.attributes(&self.user),
+        }
+    }
+
+    /// Asks for credentials until there is a verdict, which is told with the number of its request.
+    fn decide(
+        &self,
+        service: &Service,
+        policy: &Client,
+        room: Room<'_>,
+        context: &mut Context,
+    ) -> Result<(u64, Outcome), Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
         let mut prompt = "Credential: ".to_owned();
         let mut state = None;
         // As the first request of a run of the daemon.
-        let id = u64::from(context.io.rng.next_u32()) << 20;
-        let mut step = 0;
-        let outcome = loop {
+        let mut id = u64::from(context.io.rng.next_u32()) << 20;
+        loop {
             let credential = context.ask(&prompt, Echo::Hidden)?;
             // There is no packet; random octets are like no other.
             let mut packet = PacketDigest([0; 32]);
@@ -167,28 +196,26 @@ impl Auth {
                 channel: None,
                 realm: None,
                 patience: Duration::from_secs(30),
-                room: Room::of(&fits),
+                room,
                 origin: Origin {
-                    request: Some(id + step),
+                    request: Some(id),
                     peer: Some("otpctl".to_owned()),
                     nas_identifier: None,
                 },
             };
-            let outcome = runtime.block_on(service.validate(request, &policy));
+            let outcome = runtime.block_on(service.validate(request, policy));
             match outcome.answer {
                 Answer::Challenge(challenge) => {
                     prompt = format!("{} ", challenge.prompt);
                     state = Some(challenge.state);
-                    step += 1;
+                    id += 1;
                 }
-                _ => break outcome,
+                _ => return Ok((id, outcome)),
             }
-        };
-        if let Err(error) = service.store().write_records() {
-            context.warn(&format!("the audit trail does not have this decision: {error}"));
         }
-        let id = id + step;
+    }
 
+    fn show(&self, id: u64, outcome: &Outcome, told: &Told, context: &mut Context) -> Result<(), Failure> {
         let verdict = outcome.verdict();
         let tone = if outcome.is_accept() {
             Tone::Good
@@ -200,16 +227,6 @@ impl Auth {
             (Some(user), Some(token)) => format!(" {user}/{token}"),
             (Some(user), None) => format!(" {user}"),
             (None, _) => String::new(),
-        };
-        let told = if outcome.is_accept() && !is_kdc {
-            Told::new(
-                &self.login(&described, outcome.user.as_ref()),
-                &outcome.reply,
-                &rules,
-                &through.reply,
-            )
-        } else {
-            Told::default()
         };
         let mut lines = String::new();
         if !told.rules.is_empty() {
@@ -249,11 +266,6 @@ impl Auth {
             "reply": told.sent,
             "id": id,
         });
-        context.result(&value, &text)?;
-        Ok(match outcome.reason {
-            Reason::StoreFailure => Exit::Store,
-            _ if outcome.is_accept() => Exit::Ok,
-            _ => Exit::No,
-        })
+        context.result(&value, &text)
     }
 }

@@ -274,7 +274,17 @@ fn set_enabled(names: &[String], enabled: bool, context: &mut Context) -> Result
 fn remove(names: &[String], context: &mut Context) -> Result<Exit, Failure> {
     let store = context.store()?;
     let names = each_once(names);
-    let rules = found(&store, &names)?;
+    let found = names.iter().map(|name| match find(&store, name) {
+        Ok(rule) => Ok(Some(rule)),
+        // One that cannot be read can be removed.
+        Err(failure) if failure.is_damage() => Ok(None),
+        Err(failure) => Err(failure),
+    });
+    let rules: Vec<_> = found
+        .collect::<Result<Vec<_>, _>>()?
+        .into_iter()
+        .flatten()
+        .collect();
     for name in &names {
         store.remove_rule(name)?;
     }
@@ -306,7 +316,8 @@ fn check_clients(store: &Store, conditions: &Conditions, context: &mut Context) 
         match store.client(pattern.as_str())? {
             Some(client) if client.source == ClientSource::Unix => {
                 let cause = format!("{pattern} is a KDC's socket: a KDC discards a reply with attributes");
-                return Err(Failure::usage(cause));
+                let remedy = "name clients on a network; without --client, a rule is about all of them";
+                return Err(Failure::usage(cause).with_remedy(remedy));
             }
             Some(_) => {}
             None => context.warn(&format!("there is no client {pattern} yet")),

@@ -279,3 +279,21 @@ fn a_login_shows_which_rules_it_met_and_what_they_bring() {
         .exits(4)
         .says("no attribute is called Nonsense");
 }
+
+#[test]
+fn a_damaged_rule_is_named_and_can_be_removed() {
+    let state = with_client();
+    for name in ["good", "bad"] {
+        state.run(["rule", "add", name, "--reply", "Filter-Id=x"]).ok();
+    }
+    let sql = rusqlite::Connection::open(state.path().join("otp.db")).unwrap();
+    let damaged = "UPDATE rules SET conditions = x'ff' WHERE name = 'bad'";
+    assert_eq!(sql.execute(damaged, []).unwrap(), 1);
+    state
+        .run(["rule", "list"])
+        .exits(5)
+        .says("the conditions of rule bad (`otpctl rule rm bad` removes it)");
+    state.run(["rule", "rm", "bad"]).ok();
+    let rules = state.json(["rule", "list"]);
+    assert_eq!(rules["rules"][0]["name"], json!("good"));
+}

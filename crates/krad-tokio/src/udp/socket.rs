@@ -222,7 +222,7 @@ impl DatagramSocket for UdpListener {
         let mut rest = replies;
         while let [(octets, route), ..] = rest {
             let alike = rest.iter().take_while(|(_, other)| other.local == route.local);
-            let sent = match rest.get(..alike.take(TOGETHER).count()) {
+            let sent = match rest.get(..alike.take(SENT_TOGETHER).count()) {
                 Some(several @ [_, _, ..]) => self.send_several(several, route.local).await,
                 _ => self.send(octets, *route).await.map(|()| 1),
             };
@@ -236,7 +236,7 @@ impl DatagramSocket for UdpListener {
 }
 
 /// Replies that one call sends at most.
-const TOGETHER: usize = 64;
+const SENT_TOGETHER: usize = 64;
 
 impl UdpListener {
     /// Sends some of `replies` from the same address, the first at least, and tells how many; an error is about the first.

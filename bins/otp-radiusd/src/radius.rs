@@ -262,6 +262,37 @@ impl<R: Reporter, S: AccountStore> Radius<R, S> {
     }
 }
 
+/// What is answered to what was decided. `told` is what an upstream has said, if one was asked.
+fn answer(
+    request: &AccessRequest,
+    client: &RadiusClient,
+    outcome: &Outcome,
+    told: Option<Told>,
+    sources: Sources<'_>,
+) -> Answer {
+    let sources = sources.with_user(&outcome.reply, outcome.user.as_ref());
+    match &outcome.answer {
+        otp_service::Answer::Accept(_durable) => accept(request, sources),
+        // As late as a refusal that it may hide.
+        otp_service::Answer::Challenge(challenge) => Answer::challenge(challenge.state.as_slice())
+            .with(AttributeType::REPLY_MESSAGE, challenge.prompt)
+            .not_before(outcome.hold),
+        otp_service::Answer::Reject | otp_service::Answer::Forward(_) => {
+            Answer::reject().not_before(client.reject_delay().max(outcome.hold))
+        }
+        otp_service::Answer::Upstream(answer) => {
+            let told = told.unwrap_or_else(|| Told::refusal(outcome.reason));
+            let is_own = *answer == UpstreamAnswer::Reject && outcome.reason != Reason::UpstreamRejected;
+            let answer = forwarded(request, sources, &told);
+            if is_own {
+                answer.not_before(client.reject_delay())
+            } else {
+                answer
+            }
+        }
+    }
+}
+
 /// When a decision has to be there, so that its answer leaves in time.
 fn before_deadline(request: &AccessRequest) -> Instant {
     let deadline = request.deadline();
@@ -392,27 +423,7 @@ impl<R: Reporter, S: AccountStore> RadiusService for Radius<R, S> {
             outcome: &outcome,
             elapsed: waited(&request),
         });
-        let sources = sources.with_user(&outcome.reply, outcome.user.as_ref());
-        match outcome.answer {
-            otp_service::Answer::Accept(_durable) => accept(&request, sources),
-            // As late as a refusal that it may hide.
-            otp_service::Answer::Challenge(challenge) => Answer::challenge(challenge.state)
-                .with(AttributeType::REPLY_MESSAGE, challenge.prompt)
-                .not_before(outcome.hold),
-            otp_service::Answer::Reject | otp_service::Answer::Forward(_) => {
-                Answer::reject().not_before(client.reject_delay().max(outcome.hold))
-            }
-            otp_service::Answer::Upstream(answer) => {
-                let told = told.unwrap_or_else(|| Told::refusal(outcome.reason));
-                let is_own = answer == UpstreamAnswer::Reject && outcome.reason != Reason::UpstreamRejected;
-                let answer = forwarded(&request, sources, &told);
-                if is_own {
-                    answer.not_before(client.reject_delay())
-                } else {
-                    answer
-                }
-            }
-        }
+        answer(&request, &client, &outcome, told, sources)
     }
 
     fn authenticated(&self, peer: &Peer, client: &RadiusClient, request: Packet<'_>, proof: Proof) {

@@ -33,7 +33,7 @@ pub struct Request<'a> {
 }
 
 /// Tells whether an acceptance fits into what carries it, before anything is spent on it.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub struct Room<'a>(Option<&'a Fits<'a>>);
 
 /// Whether there is room for the acceptance of a user, by the stored name, with what the user brings into it.

@@ -60,7 +60,7 @@ pub struct RuleSettings {
 }
 
 impl Store {
-    /// Adds a rule. It holds from the next answer on, in every process.
+    /// Adds a rule. It holds from the next request on, in every process.
     ///
     /// # Errors
     ///
@@ -131,7 +131,7 @@ impl Store {
         })
     }
 
-    /// Lets `change` edit a rule; what it then says holds from the next answer on, in every process.
+    /// Lets `change` edit a rule; what it then says holds from the next request on, in every process.
     ///
     /// # Errors
     ///

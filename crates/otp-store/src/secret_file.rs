@@ -59,11 +59,11 @@ pub fn read_secret_file(path: &Path) -> Result<Zeroizing<String>, SecretFileErro
     };
     // Looked at before it is opened: opening a FIFO would wait for its writer.
     check(path, &fs::metadata(path).map_err(unreadable)?)?;
-    let mut file = File::open(path).map_err(unreadable)?;
+    let file = File::open(path).map_err(unreadable)?;
     check(path, &file.metadata().map_err(unreadable)?)?;
     // As large as it may become: what grows, or goes through a buffer, would leave copies of the secret behind.
     let mut octets = Zeroizing::new(Vec::with_capacity(LONGEST + 1));
-    let mut beginning = file.by_ref().take(LONGEST as u64 + 1);
+    let mut beginning = file.take(LONGEST as u64 + 1);
     beginning.read_to_end(&mut octets).map_err(unreadable)?;
     let line = octets.split(|&octet| octet == b'\n').next().unwrap_or_default();
     if line.len() > LONGEST {

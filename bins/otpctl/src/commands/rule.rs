@@ -174,7 +174,7 @@ Examples:
   otpctl rule set corp --no-realm --no-reply Framed-Pool
 
 What is given takes the place of what the rule has of its kind: all its patterns of clients, of realms, of users; of attributes, those of
-the same name. The daemon applies it from the next answer on.")]
+the same name. The daemon applies it from the next request on.")]
 pub(crate) struct Set {
     /// Name.
     name: String,
